@@ -1,0 +1,48 @@
+"""Manifests as documents: what they are, what they refer to, what is wrong with them. No I/O."""
+
+from core.manifest.descriptor import Descriptor, Platform
+from core.manifest.media_types import (
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    MANIFEST_MEDIA_TYPES,
+    OCI_ARTIFACT,
+    OCI_INDEX,
+    OCI_MANIFEST,
+)
+from core.manifest.models import (
+    ArtifactManifest,
+    DockerManifest,
+    DockerManifestList,
+    ImageIndex,
+    ImageManifest,
+    ManifestDocument,
+)
+from core.manifest.parse import (
+    Manifest,
+    Reference,
+    detect_media_type,
+    parse_manifest,
+    read_manifest,
+)
+
+__all__ = [
+    "DOCKER_MANIFEST",
+    "DOCKER_MANIFEST_LIST",
+    "MANIFEST_MEDIA_TYPES",
+    "OCI_ARTIFACT",
+    "OCI_INDEX",
+    "OCI_MANIFEST",
+    "ArtifactManifest",
+    "Descriptor",
+    "DockerManifest",
+    "DockerManifestList",
+    "ImageIndex",
+    "ImageManifest",
+    "Manifest",
+    "ManifestDocument",
+    "Platform",
+    "Reference",
+    "detect_media_type",
+    "parse_manifest",
+    "read_manifest",
+]
