@@ -24,6 +24,7 @@ from core.manifest.parse import (
     parse_manifest,
     read_manifest,
 )
+from core.manifest.referrer import Referrer, find_referrer
 
 __all__ = [
     "DOCKER_MANIFEST",
@@ -42,7 +43,9 @@ __all__ = [
     "ManifestDocument",
     "Platform",
     "Reference",
+    "Referrer",
     "detect_media_type",
+    "find_referrer",
     "parse_manifest",
     "read_manifest",
 ]

@@ -116,27 +116,6 @@ class Manifest:
             return None
         return self.document.subject
 
-    def referrer_descriptor(self) -> Descriptor:
-        """Return how this manifest is listed among the referrers of its subject.
-
-        Spec: distribution-spec 1.1, "Listing Referrers" (end-12a): the manifest's annotations,
-        and its artifact type or, of an image without one, its config's media type.
-        """
-        document = self.document
-        artifact_type = None
-        annotations = None
-        if not isinstance(document, DockerManifest | DockerManifestList):
-            artifact_type, annotations = document.artifact_type, document.annotations
-        if artifact_type is None and isinstance(document, ImageManifest):
-            artifact_type = document.config.media_type
-        return Descriptor(
-            mediaType=self.media_type,
-            digest=self.digest,
-            size=len(self.payload),
-            annotations=annotations,
-            artifactType=artifact_type,
-        )
-
 
 def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Manifest:
     """Return the manifest that `payload` is, if nothing in it contradicts itself.

@@ -18,12 +18,18 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import (
     DigestInvalid,
-    ManifestFaults,
     PathNotFound,
     RegistryError,
     TagInvalid,
 )
-from core.manifest import Descriptor, ImageIndex, Manifest, read_manifest
+from core.manifest import (
+    Descriptor,
+    ImageIndex,
+    Manifest,
+    Referrer,
+    find_referrer,
+    read_manifest,
+)
 from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.links import find_link
@@ -75,9 +81,9 @@ class ReferrersService:
         found: dict[Digest, Descriptor] = {}
         for digest, its_subject in subjects.items():
             if its_subject == subject:
-                manifest = await self._find_manifest(digest)
-                if manifest is not None:
-                    found[digest] = manifest.referrer_descriptor()
+                referrer = await self._find_referrer(digest)
+                if referrer is not None:
+                    found[digest] = referrer.descriptor
         async for descriptor in self._list_tagged(subject):
             found.setdefault(descriptor.digest, descriptor)
         return [found[digest] for digest in sorted(found, key=str)]
@@ -97,10 +103,11 @@ class ReferrersService:
         examined: Subjects = {}
         for digest in revisions:
             if digest not in known:
-                manifest = await self._find_manifest(digest)
+                payload = await self._find_payload(digest)
                 # A revision whose manifest is missing may be on its way: it is left for later.
-                if manifest is not None:
-                    examined[digest] = manifest.subject.digest if manifest.subject else None
+                if payload is not None:
+                    referrer = find_referrer(payload, digest)
+                    examined[digest] = referrer.subject if referrer else None
         if examined:
             await self._write_segment(examined)
         known.update(examined)
@@ -121,27 +128,30 @@ class ReferrersService:
         except PathNotFound:
             return
 
-    async def _find_manifest(self, digest: Digest) -> Manifest | None:
+    async def _find_referrer(self, digest: Digest) -> Referrer | None:
+        payload = await self._find_payload(digest)
+        return None if payload is None else find_referrer(payload, digest)
+
+    async def _find_payload(self, digest: Digest) -> bytes | None:
         target = await find_link(self._driver, paths.revision_link(self._name, digest), digest)
-        payload = None if target is None else await self._blobs.find(target)
-        if payload is None:
-            return None
-        try:
-            return read_manifest(payload, digest)
-        except RegistryError as error:
-            reason = error.message if not isinstance(error, ManifestFaults) else str(error.faults)
-            _log.info("stored manifest has no subject", digest=str(digest), reason=reason)
-            return None
+        return None if target is None else await self._blobs.find(target)
 
     async def _list_tagged(self, subject: Digest) -> AsyncIterator[Descriptor]:
         tag = fallback_tag(subject)
         link = None if tag is None else paths.tag_current_link(self._name, tag)
         digest = None if link is None else await find_link(self._driver, link)
-        index = None if digest is None else await self._find_manifest(digest)
-        if index is None or not isinstance(index.document, ImageIndex):
+        payload = None if digest is None else await self._find_payload(digest)
+        if digest is None or payload is None:
             return
-        for descriptor in index.document.manifests:
-            if await self._find_manifest(descriptor.digest) is not None:
+        try:
+            index = read_manifest(payload, digest).document
+        except RegistryError as error:
+            _log.info("fallback tag is no index", tag=str(tag), reason=str(error))
+            return
+        if not isinstance(index, ImageIndex):
+            return
+        for descriptor in index.manifests:
+            if await self._find_payload(descriptor.digest) is not None:
                 yield descriptor
 
     async def _read_segments(self) -> Mapping[str, Subjects]:
