@@ -1,0 +1,3 @@
+"""The registry over HTTP: `api.app.create_app` is where to start reading."""
+
+__all__: list[str] = []
