@@ -1,0 +1,1 @@
+"""Tests of Moorage; they mirror the packages they test."""
