@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_plus
 from uuid import uuid4
@@ -116,11 +117,11 @@ class _Exchange:
         fields: dict[str, object] = {
             "method": scope["method"],
             "path": (scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
-            "status": CLIENT_CLOSED_REQUEST if self._hung_up else self._status,
+            "status": self._logged_status(),
             "received_bytes": self._received_bytes,
             "sent_bytes": self._sent_bytes,
             "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
-            "client": "%s:%d" % tuple(scope["client"]) if scope.get("client") else None,
+            "client": _address(scope.get("client")),
             "user_agent": self._user_agent.decode("latin-1"),
         }
         if scope["query_string"]:
@@ -128,6 +129,16 @@ class _Exchange:
         if not self._complete and not self._hung_up:
             fields["cut"] = True
         _log.info("request", **fields)
+
+    def _logged_status(self) -> int:
+        if self._hung_up:
+            return CLIENT_CLOSED_REQUEST
+        # The server answers with 500 for an application that ended without an answer.
+        return self._status or HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+
+def _address(client: tuple[str, int] | None) -> str | None:
+    return None if client is None else f"{client[0]}:{client[1]}"
 
 
 def _shown_query(query: bytes) -> str:

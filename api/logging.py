@@ -5,7 +5,7 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from api.settings_groups import LogSettings
 
@@ -54,8 +54,20 @@ def _rendering(settings: LogSettings) -> list[Processor]:
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     return [
         structlog.processors.format_exc_info,
+        _lead_with_event,
         structlog.processors.JSONRenderer(),
     ]
+
+
+def _lead_with_event(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """Put what a reader looks for first at the start of the line."""
+    event = fields.pop("event")
+    return {
+        "timestamp": fields.pop("timestamp"),
+        "level": fields.pop("level"),
+        "event": event.strip() if isinstance(event, str) else event,
+        **fields,
+    }
 
 
 def _take_over_uvicorn(level: int) -> None:

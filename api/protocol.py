@@ -32,6 +32,7 @@ LINGER_SECONDS = 30
 """How long a closing connection still takes what the client sends, so that the client reads the
 answer instead of a reset. Nginx lingers as long."""
 
+_VERSIONS = frozenset({"1.0", "1.1"})
 _FIELD_OVERHEAD_BYTES = len(b": \r\n")
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -213,10 +214,13 @@ class GuardedProtocol(HttpToolsProtocol):
             raise _header_too_large(self._limits)
         if len(self.headers) > self._limits.max_header_count:
             raise _too_many_headers(self._limits)
-        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            raise _version_unsupported()
+        if hosts != 1 and (hosts or version != "1.0"):
             raise _bad_request(f"expected one Host header, got {hosts}")
         if codings:
-            _check_coding(coding, codings, lengths, self.parser.get_http_version())
+            _check_coding(coding, codings, lengths, version)
         self._has_body = codings > 0 or (lengths > 0 and length.strip() != b"0")
 
     # Clocks and endings.
@@ -279,7 +283,7 @@ class GuardedProtocol(HttpToolsProtocol):
             status=refused.status.value,
             code=refused.code,
             reason=refused.message,
-            client="%s:%d" % self.client if self.client else None,
+            client=f"{self.client[0]}:{self.client[1]}" if self.client else None,
         )
         is_head = bool(self._in_header and self.url and self.parser.get_method() == b"HEAD")
         self.transport.write(
@@ -352,6 +356,12 @@ def _bad_request(message: str) -> RequestRefused:
 
 def _connection_is_closing() -> RequestRefused:
     return _bad_request("the connection is closing")
+
+
+def _version_unsupported() -> RequestRefused:
+    return RequestRefused(
+        HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "UNSUPPORTED", "the only HTTP version is 1.1"
+    )
 
 
 def _header_too_large(limits: ServerSettings) -> RequestRefused:

@@ -21,15 +21,19 @@ app.command()(serve)
 app.command()(config)
 
 
-def _print_version(value: bool) -> None:  # noqa: FBT001 - the signature is typer's
+def _print_version(value: bool) -> None:
     if value:
-        typer.echo(f"moorage {metadata.version('moorage')}")
+        try:
+            version = metadata.version("moorage")
+        except metadata.PackageNotFoundError:
+            version = "(run from its sources)"
+        typer.echo(f"moorage {version}")
         raise typer.Exit
 
 
 @app.callback()
 def _common(
-    version: Annotated[  # noqa: ARG001 - the callback does the work
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
