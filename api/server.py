@@ -103,6 +103,9 @@ def run_server(settings: Settings, listener: socket.socket, *, factory: str = AP
 
     When it returns, no worker is left and the port is free. The result is the exit code of the
     process: 0 after a stop that was asked for.
+
+    Raises:
+        SettingsError: the application, made in this very process, cannot use the settings.
     """
     host, port = listener.getsockname()[:2]
     config = ServiceConfig(settings, factory)
@@ -162,10 +165,15 @@ class _Supervisor(Multiprocess):
 
 
 def _create_or_exit(factory: str, settings: Settings) -> Any:
-    """Make the application, or end this process with a line that says why not."""
+    """Make the application, or end this process with a line that says why not.
+
+    Settings that the application refuses are left to the command where this is its process.
+    """
     try:
         return import_from_string(factory)(settings)
     except SettingsError as error:
+        if multiprocessing.parent_process() is None:
+            raise
         for fault in error.faults:
             _log.error("cannot start", reason=fault)
     except Exception:

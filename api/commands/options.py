@@ -8,9 +8,9 @@ import typer
 
 from api.settings import LoadedSettings, SettingsError, load_settings_with_origins
 
-__all__ = ["Config", "Host", "Port", "Root", "Workers", "fail", "load_or_fail"]
+__all__ = ["EXIT_USAGE", "Config", "Host", "Port", "Root", "Workers", "fail", "load_or_fail"]
 
-_EXIT_USAGE = 2
+EXIT_USAGE = 2
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="TCP port to listen on; 0 takes a free one.")]
@@ -41,7 +41,7 @@ def load_or_fail(
     try:
         return load_settings_with_origins(config, given)
     except SettingsError as error:
-        fail(error.faults, exit_code=_EXIT_USAGE)
+        fail(error.faults, exit_code=EXIT_USAGE)
 
 
 def fail(faults: Iterable[str], *, exit_code: int = 1) -> NoReturn:

@@ -4,10 +4,10 @@ import tempfile
 
 import typer
 
-from api.commands.options import Config, Host, Port, Root, Workers, fail, load_or_fail
+from api.commands.options import EXIT_USAGE, Config, Host, Port, Root, Workers, fail, load_or_fail
 from api.logging import configure_logging
 from api.server import StartError, listen, run_server
-from api.settings import Settings
+from api.settings import Settings, SettingsError
 
 __all__ = ["serve"]
 
@@ -29,6 +29,8 @@ def serve(
         exit_code = run_server(settings, listener)
     except StartError as error:
         fail([str(error)])
+    except SettingsError as error:
+        fail(error.faults, exit_code=EXIT_USAGE)
     raise typer.Exit(exit_code)
 
 

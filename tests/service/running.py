@@ -100,7 +100,7 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     if not status_line:
         raise ConnectionError("closed without an answer")
     headers: dict[str, str] = {}
-    while (line := stream.readline().strip()):
+    while line := stream.readline().strip():
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", "0")))
