@@ -1,3 +1,3 @@
-"""The HTTP side of the registry: settings, the service around the application, and its routes."""
+"""The registry over HTTP: `api.app.create_app` is where to start reading."""
 
 __all__: list[str] = []

@@ -1,0 +1,7 @@
+"""The JSON documents of the protocol, as the contract shows them."""
+
+from api.models.catalog import Catalog
+from api.models.errors import ErrorItem, ErrorList
+from api.models.tags import TagList
+
+__all__ = ["Catalog", "ErrorItem", "ErrorList", "TagList"]

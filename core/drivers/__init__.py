@@ -1,0 +1,19 @@
+"""Storage drivers: bytes at paths. They know no digest, no repository and no request."""
+
+from core.drivers.base import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
+from core.drivers.checked import CheckedDriver
+from core.drivers.factory import create_driver
+from core.drivers.filesystem import FilesystemDriver
+from core.drivers.memory import MemoryDriver
+
+__all__ = [
+    "CheckedDriver",
+    "DriverReader",
+    "Entry",
+    "FileWriter",
+    "FilesystemDriver",
+    "MemoryDriver",
+    "ObjectInfo",
+    "StorageDriver",
+    "create_driver",
+]

@@ -1,0 +1,119 @@
+"""Changes to a local file system that are whole or absent, and durable.
+
+All of this blocks, and is called from threads.
+"""
+
+import errno
+import os
+import shutil
+import uuid
+from contextlib import suppress
+
+__all__ = ["DirectoryMaker", "remove", "replace", "sync_directory", "temporary_name", "write_all"]
+
+_MAX_KNOWN_DIRECTORIES = 65_536
+_ATTEMPTS = 8
+
+
+def temporary_name(target: str) -> str:
+    """Return a name beside `target` that nobody else uses, of the form the incumbent uses too."""
+    return f"{target}.{uuid.uuid4()}.tmp"
+
+
+def sync_directory(directory: str) -> None:
+    """Make the entries of `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, content: bytes | bytearray | memoryview) -> None:
+    """Write all of `content`, however many calls the system needs for it."""
+    with memoryview(content) as view:
+        written = 0
+        while written < len(view):
+            written += os.write(descriptor, view[written:])
+
+
+class DirectoryMaker:
+    """Makes directories whose own entries are durable, whoever made them.
+
+    A directory that another process has just made may not be on the disk yet, so finding it is
+    not enough: its parent is synced once by this process too, and remembered by inode, so that
+    one that was deleted and made again counts as new.
+    """
+
+    def __init__(self, root: str, *, durable: bool) -> None:
+        self._root = root
+        self._durable = durable
+        self._known: dict[str, int] = {}
+
+    def make(self, directory: str) -> None:
+        """Make `directory` and its parents, and make them durable.
+
+        Raises:
+            NotADirectoryError: a file stands in the way.
+        """
+        try:
+            if self._known.get(directory) == os.stat(directory).st_ino:
+                return
+        except FileNotFoundError:
+            pass
+        if directory == self._root:
+            os.makedirs(directory, exist_ok=True)
+        else:
+            parent = os.path.dirname(directory)
+            self.make(parent)
+            try:
+                os.mkdir(directory)
+            except FileExistsError:
+                if not os.path.isdir(directory):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+            if self._durable:
+                sync_directory(parent)
+        if len(self._known) >= _MAX_KNOWN_DIRECTORIES:
+            self._known.clear()
+        self._known[directory] = os.stat(directory).st_ino
+
+
+def replace(temporary: str, target: str, *, durable: bool) -> None:
+    """Rename `temporary`, which is durable itself, to `target`, in place of what is there."""
+    os.replace(temporary, target)
+    if durable:
+        sync_directory(os.path.dirname(target))
+
+
+def remove(target: str, *, durable: bool) -> None:
+    """Remove a file or a whole directory.
+
+    Raises:
+        FileNotFoundError: there was nothing.
+    """
+    try:
+        os.unlink(target)
+    except (IsADirectoryError, PermissionError) as error:
+        if not os.path.isdir(target):
+            raise error
+        _remove_tree(target)
+    if durable:
+        with suppress(FileNotFoundError):
+            # The parent may be gone by now, by someone else's delete: then so is the entry.
+            sync_directory(os.path.dirname(target))
+
+
+def _remove_tree(target: str) -> None:
+    # A file that is made in the tree meanwhile makes a directory "not empty", and one that is
+    # removed by another process is "not found": both mean that the walk starts again.
+    for attempt in range(_ATTEMPTS):
+        try:
+            shutil.rmtree(target)
+        except FileNotFoundError:
+            if not os.path.lexists(target):
+                return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return

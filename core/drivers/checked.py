@@ -1,0 +1,126 @@
+"""The wrapper around every driver: the grammar of paths, and the names of faults."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from core.drivers.base import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
+from core.errors import DriverError, DriverUnavailable, OffsetInvalid, PathInvalid
+
+__all__ = ["CheckedDriver"]
+
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)+")
+
+
+class CheckedDriver(StorageDriver):
+    """A driver whose callers may give it any text as a path, and whose faults tell who raised them.
+
+    Every call checks its paths, stamps the driver's name on each `DriverError`, and turns any
+    other exception into `DriverUnavailable`, with the original as its cause.
+    """
+
+    def __init__(self, driver: StorageDriver) -> None:
+        self.driver = driver
+        self.name = driver.name
+
+    async def get(self, path: str) -> bytes:
+        with self._named_faults(path):
+            return await self.driver.get(path)
+
+    async def put(self, path: str, content: bytes) -> None:
+        with self._named_faults(path):
+            await self.driver.put(path, content)
+
+    async def open_reader(self, path: str, start: int = 0, stop: int | None = None) -> DriverReader:
+        with self._named_faults(path):
+            if start < 0:
+                raise OffsetInvalid(path, start)
+            if stop is not None and stop < start:
+                raise OffsetInvalid(path, stop)
+            return _CheckedReader(self, path, await self.driver.open_reader(path, start, stop))
+
+    async def open_writer(self, path: str) -> FileWriter:
+        with self._named_faults(path):
+            return _CheckedWriter(self, path, await self.driver.open_writer(path))
+
+    async def open_appender(self, path: str, *, create: bool = False) -> FileWriter:
+        with self._named_faults(path):
+            writer = await self.driver.open_appender(path, create=create)
+            return _CheckedWriter(self, path, writer)
+
+    async def stat(self, path: str) -> ObjectInfo:
+        with self._named_faults(path, root_allowed=True):
+            return await self.driver.stat(path)
+
+    async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
+        with self._named_faults(path, root_allowed=True):
+            async for entry in self.driver.list(path, start_after):
+                yield entry
+
+    async def move(self, source: str, destination: str) -> None:
+        with self._named_faults(source), self._named_faults(destination):
+            await self.driver.move(source, destination)
+
+    async def delete(self, path: str) -> None:
+        with self._named_faults(path):
+            await self.driver.delete(path)
+
+    async def aclose(self) -> None:
+        await self.driver.aclose()
+
+    @contextmanager
+    def _named_faults(self, path: str, *, root_allowed: bool = False) -> Iterator[None]:
+        try:
+            if _PATH.fullmatch(path) is None and not (root_allowed and path == "/"):
+                raise PathInvalid(path)
+            yield
+        except DriverError as error:
+            error.driver = self.name
+            raise
+        except Exception as error:
+            fault = DriverUnavailable(path, f"{type(error).__name__}: {error}")
+            fault.driver = self.name
+            raise fault from error
+
+
+class _CheckedReader(DriverReader):
+    def __init__(self, owner: CheckedDriver, path: str, reader: DriverReader) -> None:
+        self._owner = owner
+        self._path = path
+        self._reader = reader
+        self.size = reader.size
+
+    async def read(self, max_bytes: int) -> bytes:
+        with self._owner._named_faults(self._path):
+            return await self._reader.read(max_bytes)
+
+    async def aclose(self) -> None:
+        with self._owner._named_faults(self._path):
+            await self._reader.aclose()
+
+
+class _CheckedWriter(FileWriter):
+    def __init__(self, owner: CheckedDriver, path: str, writer: FileWriter) -> None:
+        self._owner = owner
+        self._path = path
+        self._writer = writer
+
+    @property
+    def size(self) -> int:
+        return self._writer.size
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        with self._owner._named_faults(self._path):
+            await self._writer.write(chunk)
+
+    async def commit(self) -> None:
+        with self._owner._named_faults(self._path):
+            await self._writer.commit()
+
+    async def cancel(self) -> None:
+        with self._owner._named_faults(self._path):
+            await self._writer.cancel()
+
+    async def aclose(self) -> None:
+        with self._owner._named_faults(self._path):
+            await self._writer.aclose()

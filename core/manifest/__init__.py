@@ -1,0 +1,51 @@
+"""Manifests as documents: what they are, what they refer to, what is wrong with them. No I/O."""
+
+from core.manifest.descriptor import Descriptor, Platform
+from core.manifest.media_types import (
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    MANIFEST_MEDIA_TYPES,
+    OCI_ARTIFACT,
+    OCI_INDEX,
+    OCI_MANIFEST,
+)
+from core.manifest.models import (
+    ArtifactManifest,
+    DockerManifest,
+    DockerManifestList,
+    ImageIndex,
+    ImageManifest,
+    ManifestDocument,
+)
+from core.manifest.parse import (
+    Manifest,
+    Reference,
+    detect_media_type,
+    parse_manifest,
+    read_manifest,
+)
+from core.manifest.referrer import Referrer, find_referrer
+
+__all__ = [
+    "DOCKER_MANIFEST",
+    "DOCKER_MANIFEST_LIST",
+    "MANIFEST_MEDIA_TYPES",
+    "OCI_ARTIFACT",
+    "OCI_INDEX",
+    "OCI_MANIFEST",
+    "ArtifactManifest",
+    "Descriptor",
+    "DockerManifest",
+    "DockerManifestList",
+    "ImageIndex",
+    "ImageManifest",
+    "Manifest",
+    "ManifestDocument",
+    "Platform",
+    "Reference",
+    "Referrer",
+    "detect_media_type",
+    "find_referrer",
+    "parse_manifest",
+    "read_manifest",
+]

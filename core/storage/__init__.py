@@ -1,0 +1,45 @@
+"""What the bytes of a store mean: repositories, blobs, uploads, manifests, tags, referrers."""
+
+from core.storage.blob_store import BlobStore
+from core.storage.file_reader import CHUNK_BYTES, FileReader
+from core.storage.layer import Layer
+from core.storage.layer_service import LayerService
+from core.storage.layer_upload import LayerUpload
+from core.storage.manifest_service import ManifestService, MissingReferences, StoredManifest
+from core.storage.names import (
+    MAX_NAME_LENGTH,
+    NAME_PATTERN,
+    TAG_PATTERN,
+    Reference,
+    RepositoryName,
+    Tag,
+    parse_reference,
+)
+from core.storage.referrers import ReferrersService, fallback_tag
+from core.storage.registry import Registry
+from core.storage.repository import Repository
+from core.storage.tag_service import TagService
+
+__all__ = [
+    "CHUNK_BYTES",
+    "MAX_NAME_LENGTH",
+    "NAME_PATTERN",
+    "TAG_PATTERN",
+    "BlobStore",
+    "FileReader",
+    "Layer",
+    "LayerService",
+    "LayerUpload",
+    "ManifestService",
+    "MissingReferences",
+    "Reference",
+    "ReferrersService",
+    "Registry",
+    "Repository",
+    "RepositoryName",
+    "StoredManifest",
+    "Tag",
+    "TagService",
+    "fallback_tag",
+    "parse_reference",
+]

@@ -1,0 +1,64 @@
+"""The global store of content by digest. Who may reach it is decided by repositories' links."""
+
+import structlog
+
+from core.digest import Digest
+from core.drivers import StorageDriver
+from core.errors import PathNotFound
+from core.storage import paths
+from core.storage.file_reader import FileReader
+
+__all__ = ["BlobStore"]
+
+_log = structlog.get_logger()
+
+
+class BlobStore:
+    """Content by digest. Whatever is stored was verified before it got its name."""
+
+    def __init__(self, driver: StorageDriver) -> None:
+        self._driver = driver
+
+    async def find_size(self, digest: Digest) -> int | None:
+        """Return the size in bytes of the content of `digest`, or None if it is not here."""
+        try:
+            found = await self._driver.stat(paths.blob_data(digest))
+        except PathNotFound:
+            return None
+        return None if found.is_directory else found.size
+
+    async def find(self, digest: Digest) -> bytes | None:
+        """Return small content whole, verified once more, or None if it is not here.
+
+        Content that is not what its name says counts as missing, and is logged.
+        """
+        path = paths.blob_data(digest)
+        try:
+            content = await self._driver.get(path)
+        except PathNotFound:
+            return None
+        if Digest.of(content, digest.algorithm) != digest:
+            _log.error("content is damaged", path=path, size=len(content))
+            return None
+        return content
+
+    def reader(self, digest: Digest, size: int) -> FileReader:
+        """Return a reader of content whose size was looked up before."""
+        return FileReader(self._driver, paths.blob_data(digest), size)
+
+    async def put(self, digest: Digest, content: bytes) -> None:
+        """Store small content, which the caller has verified to be that of `digest`.
+
+        What is there already is replaced, so that a push heals what was damaged.
+        """
+        await self._driver.put(paths.blob_data(digest), content)
+
+    async def adopt(self, digest: Digest, source: str) -> None:
+        """Give the file at the driver path `source`, verified and committed, its final name.
+
+        What is there already is replaced, so that a push heals what was damaged.
+
+        Raises:
+            PathNotFound: `source` is gone.
+        """
+        await self._driver.move(source, paths.blob_data(digest))

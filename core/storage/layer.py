@@ -1,0 +1,30 @@
+"""`Layer`: a blob as one repository has it."""
+
+from core.digest import Digest
+from core.drivers import StorageDriver
+from core.storage.blob_store import BlobStore
+from core.storage.file_reader import FileReader
+
+__all__ = ["Layer"]
+
+
+class Layer:
+    """A blob that this repository links, found a moment ago.
+
+    Attributes:
+        digest: the one it was asked for, under which it is linked.
+        size: in bytes.
+    """
+
+    def __init__(
+        self, driver: StorageDriver, digest: Digest, *, content_digest: Digest, size: int
+    ) -> None:
+        """Prepare a layer whose bytes are stored under `content_digest`."""
+        self.digest = digest
+        self.size = size
+        self._driver = driver
+        self._content_digest = content_digest
+
+    def open(self) -> FileReader:
+        """Return a reader of the content, to be closed by the caller."""
+        return BlobStore(self._driver).reader(self._content_digest, self.size)

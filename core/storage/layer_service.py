@@ -1,0 +1,144 @@
+"""`LayerService`: the blobs of one repository."""
+
+import uuid
+from datetime import UTC, datetime
+
+import structlog
+
+from core.digest import SHA256, Algorithm, Digest
+from core.drivers import StorageDriver
+from core.errors import BlobUnknown, PathNotFound, UploadUnknown
+from core.storage import paths
+from core.storage.blob_store import BlobStore
+from core.storage.layer import Layer
+from core.storage.layer_upload import LayerUpload
+from core.storage.links import find_link, unlink, write_link
+from core.storage.names import RepositoryName
+
+__all__ = ["LayerService"]
+
+_log = structlog.get_logger()
+
+_STARTED_AT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class LayerService:
+    """Blobs as one repository links them. Every read goes through the link."""
+
+    def __init__(self, driver: StorageDriver, name: RepositoryName) -> None:
+        self._driver = driver
+        self._name = name
+        self._blobs = BlobStore(driver)
+
+    async def find(self, digest: Digest) -> Layer | None:
+        """Return a blob that the repository links and that is there, or None."""
+        target = await find_link(self._driver, paths.layer_link(self._name, digest), digest)
+        if target is None:
+            return None
+        size = await self._blobs.find_size(target)
+        if size is None:
+            return None
+        return Layer(self._driver, digest, content_digest=target, size=size)
+
+    async def fetch(self, digest: Digest) -> Layer:
+        """Return a blob to be read.
+
+        Raises:
+            BlobUnknown: the repository does not link it, or its content is gone.
+        """
+        layer = await self.find(digest)
+        if layer is None:
+            raise BlobUnknown(digest=str(digest), name=str(self._name))
+        return layer
+
+    async def exists(self, digest: Digest) -> bool:
+        """Say whether the repository links the blob and its content is there."""
+        return await self.find(digest) is not None
+
+    async def upload(self, algorithm: Algorithm = SHA256) -> LayerUpload:
+        """Start an upload that any node can resume.
+
+        Args:
+            algorithm: of the digest that is expected at the end; another one costs a second
+                reading of the content.
+        """
+        upload_id = str(uuid.uuid4())
+        started_at = datetime.now(UTC).replace(microsecond=0)
+        await self._driver.put(
+            paths.upload_started_at(self._name, upload_id),
+            started_at.strftime(_STARTED_AT).encode("ascii"),
+        )
+        data = paths.upload_data(self._name, upload_id)
+        async with await self._driver.open_appender(data, create=True):
+            pass
+        return LayerUpload(
+            self._driver,
+            self._name,
+            upload_id,
+            started_at=started_at,
+            offset=0,
+            algorithm=algorithm,
+        )
+
+    async def resume(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
+        """Return an upload that was started earlier, by any node.
+
+        Raises:
+            UploadUnknown: there is none of this id in this repository, or its data is gone.
+        """
+        unknown = UploadUnknown(upload_id=upload_id, name=str(self._name))
+        if not _is_upload_id(upload_id):
+            raise unknown
+        try:
+            text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
+            data = await self._driver.stat(paths.upload_data(self._name, upload_id))
+        except PathNotFound:
+            raise unknown from None
+        try:
+            started_at = datetime.strptime(text.decode("ascii"), _STARTED_AT).replace(tzinfo=UTC)
+        except ValueError:
+            _log.error("start of an upload is damaged", upload_id=upload_id, name=str(self._name))
+            raise unknown from None
+        return LayerUpload(
+            self._driver,
+            self._name,
+            upload_id,
+            started_at=started_at,
+            offset=data.size,
+            algorithm=algorithm,
+        )
+
+    async def mount(self, digest: Digest, source: RepositoryName | None) -> Layer | None:
+        """Link a blob of another repository here without moving a byte, durably.
+
+        Args:
+            digest: of the blob.
+            source: the repository that has it; None takes it from wherever it is stored.
+
+        Returns:
+            The blob as this repository has it now, or None if the source does not have it.
+        """
+        target: Digest | None = digest
+        if source is not None:
+            target = await find_link(self._driver, paths.layer_link(source, digest), digest)
+        size = None if target is None else await self._blobs.find_size(target)
+        if target is None or size is None:
+            return None
+        await write_link(self._driver, paths.layer_link(self._name, digest), target)
+        return Layer(self._driver, digest, content_digest=target, size=size)
+
+    async def delete(self, digest: Digest) -> None:
+        """Remove the repository's link to a blob. Other repositories keep theirs.
+
+        Raises:
+            BlobUnknown: the repository does not link it.
+        """
+        if not await unlink(self._driver, paths.layer_link(self._name, digest)):
+            raise BlobUnknown(digest=str(digest), name=str(self._name))
+
+
+def _is_upload_id(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

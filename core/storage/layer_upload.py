@@ -1,0 +1,209 @@
+"""`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
+
+from collections.abc import AsyncIterable
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import structlog
+from anyio import CancelScope, to_thread
+
+from core.digest import SHA256, Algorithm, Digest, Digester
+from core.drivers import FileWriter, StorageDriver
+from core.errors import (
+    DigestMismatch,
+    PathNotFound,
+    RangeInvalid,
+    SizeInvalid,
+    UploadBusy,
+    UploadUnknown,
+    WriterBusy,
+)
+from core.storage import paths
+from core.storage.blob_store import BlobStore
+from core.storage.file_reader import FileReader
+from core.storage.intake import take_in
+from core.storage.layer import Layer
+from core.storage.links import write_link
+from core.storage.names import RepositoryName
+
+__all__ = ["LayerUpload"]
+
+_log = structlog.get_logger()
+
+
+class LayerUpload:
+    """One unfinished blob. Its state is in the store alone: bytes, and when they began to come.
+
+    Used with `async with`. The first call that writes claims the upload, and leaving the block
+    lets go of it: while it is claimed, every other writer is refused at once, in other processes
+    too. What was received stays for the next request until `finish` or `cancel`.
+
+    Attributes:
+        upload_id: a UUID.
+        started_at: when it was started, whole seconds, UTC; for timing out what was left behind.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        name: RepositoryName,
+        upload_id: str,
+        *,
+        started_at: datetime,
+        offset: int,
+        algorithm: Algorithm = SHA256,
+    ) -> None:
+        self.upload_id = upload_id
+        self.started_at = started_at
+        self._driver = driver
+        self._name = name
+        self._path = paths.upload_data(name, upload_id)
+        self._offset = offset
+        self._digester = Digester(algorithm)
+        self._writer: FileWriter | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def offset(self) -> int:
+        """The number of bytes that the store holds, which is where the next chunk starts."""
+        return self._offset if self._writer is None else self._writer.size
+
+    async def read_from(
+        self,
+        chunks: AsyncIterable[bytes],
+        *,
+        start: int | None = None,
+        size: int | None = None,
+    ) -> int:
+        """Add all of `chunks` to the upload, and return how many bytes that were.
+
+        The bytes are durable once the upload is closed. When `chunks` fails, what had come is
+        kept, and the failure is raised.
+
+        Args:
+            chunks: the content, in pieces of any size.
+            start: where the client believes that its chunk starts; None if it does not say.
+            size: how many bytes it says will come; None if it does not say.
+
+        Raises:
+            RangeInvalid: `start` is not where the upload ends. Nothing was added.
+            SizeInvalid: there were more or fewer bytes than `size`. What had come is kept, but
+                nothing beyond `size`.
+            UploadBusy: another request is writing this upload.
+            UploadUnknown: the upload is gone, or its data is.
+        """
+        writer = await self._claim()
+        begin = writer.size
+        if start is not None and start != begin:
+            raise RangeInvalid(
+                "the chunk does not start where the upload ends", offset=begin, given=str(start)
+            )
+
+        async def store(block: bytes | bytearray) -> None:
+            if size is not None and writer.size + len(block) - begin > size:
+                raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
+            if self._digester.size == writer.size:
+                await to_thread.run_sync(self._digester.update, block)
+            await writer.write(block)
+
+        try:
+            await take_in(chunks, store)
+        except PathNotFound:
+            raise self._unknown() from None
+        received = writer.size - begin
+        if size is not None and received != size:
+            raise SizeInvalid(expected=size, actual=received)
+        return received
+
+    async def finish(self, digest: Digest, size: int | None = None) -> Layer:
+        """Publish the content under `digest`, linked by this repository, and end the upload.
+
+        The content is verified before anything can be read. When this returns, the blob is
+        durable and the upload's resources are gone. A call that is cancelled after the content
+        was verified is carried through.
+
+        Raises:
+            DigestMismatch: the content has another digest; the upload is ended.
+            SizeInvalid: `size` is given and is not that of the content; the upload goes on.
+            UploadBusy: another request is writing this upload.
+            UploadUnknown: the upload is gone, or its data is.
+        """
+        writer = await self._claim()
+        total = writer.size
+        if size is not None and size != total:
+            raise SizeInvalid(expected=size, actual=total, digest=str(digest))
+        try:
+            await writer.commit()
+            actual = await self._compute_digest(digest.algorithm, total)
+            if actual != digest:
+                await self.cancel()
+                raise DigestMismatch(expected=str(digest), actual=str(actual))
+            with CancelScope(shield=True):
+                await BlobStore(self._driver).adopt(digest, self._path)
+                await write_link(self._driver, paths.layer_link(self._name, digest), digest)
+                await self._remove_resources()
+        except PathNotFound:
+            raise self._unknown() from None
+        return Layer(self._driver, digest, content_digest=digest, size=total)
+
+    async def cancel(self) -> None:
+        """End the upload and delete all of it. An upload that is gone already is no error."""
+        with CancelScope(shield=True):
+            if self._writer is not None:
+                writer, self._writer = self._writer, None
+                await writer.cancel()
+            await self._remove_resources()
+
+    async def aclose(self) -> None:
+        """Let go of the upload; the bytes received are durable and stay for the next request.
+
+        Raises:
+            UploadUnknown: someone else has ended the upload meanwhile.
+        """
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self._offset = writer.size
+            try:
+                await writer.aclose()
+            except PathNotFound:
+                raise self._unknown() from None
+
+    async def _claim(self) -> FileWriter:
+        if self._writer is None:
+            try:
+                self._writer = await self._driver.open_appender(self._path)
+            except PathNotFound:
+                raise self._unknown() from None
+            except WriterBusy:
+                raise UploadBusy(upload_id=self.upload_id, name=str(self._name)) from None
+        return self._writer
+
+    async def _compute_digest(self, algorithm: Algorithm, total: int) -> Digest:
+        if self._digester.algorithm is not algorithm or self._digester.size != total:
+            self._digester = Digester(algorithm)
+            async with FileReader(self._driver, self._path, total) as reader:
+                async for chunk in reader.chunks():
+                    await to_thread.run_sync(self._digester.update, chunk)
+        if self._digester.size != total:
+            raise PathNotFound(self._path)
+        return self._digester.digest()
+
+    async def _remove_resources(self) -> None:
+        try:
+            await self._driver.delete(paths.upload(self._name, self.upload_id))
+        except PathNotFound:
+            _log.info("upload was removed by someone else", upload_id=self.upload_id)
+
+    def _unknown(self) -> UploadUnknown:
+        return UploadUnknown(upload_id=self.upload_id, name=str(self._name))

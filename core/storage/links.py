@@ -1,0 +1,50 @@
+"""Links: files whose whole content is a digest. Content is reached through a repository's link."""
+
+import structlog
+
+from core.digest import Digest
+from core.drivers import StorageDriver
+from core.errors import DigestInvalid, PathNotFound
+
+__all__ = ["find_link", "unlink", "write_link"]
+
+_log = structlog.get_logger()
+
+
+async def find_link(
+    driver: StorageDriver, path: str, linked: Digest | None = None
+) -> Digest | None:
+    """Return the digest that the link at `path` holds, or None if there is none.
+
+    A link that is empty or no digest counts as missing, and so does one that stands for `linked`
+    and holds another digest of the same algorithm; both are logged, and the next push of the
+    content writes the link anew. A link for one algorithm may hold a digest of another: that is
+    how the incumbent stores what was pushed with sha512.
+    """
+    try:
+        content = await driver.get(path)
+    except PathNotFound:
+        return None
+    try:
+        target = Digest.parse(content.decode("ascii", "replace").strip())
+    except DigestInvalid as error:
+        _log.error("link is damaged", path=path, reason=error.message)
+        return None
+    if linked is not None and target.algorithm == linked.algorithm and target != linked:
+        _log.error("link is damaged", path=path, reason=f"it holds {target}")
+        return None
+    return target
+
+
+async def write_link(driver: StorageDriver, path: str, target: Digest) -> None:
+    """Make the link at `path` hold `target`, durably, whatever was there."""
+    await driver.put(path, str(target).encode("ascii"))
+
+
+async def unlink(driver: StorageDriver, path: str) -> bool:
+    """Remove the link at `path`; say whether there was one. Its content stays where it is."""
+    try:
+        await driver.delete(path)
+    except PathNotFound:
+        return False
+    return True

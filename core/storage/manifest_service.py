@@ -1,0 +1,189 @@
+"""`ManifestService`: the manifests of one repository, by digest and by tag."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from anyio import CancelScope
+
+from core.digest import Digest
+from core.drivers import StorageDriver
+from core.errors import (
+    ManifestBlobUnknown,
+    ManifestFaults,
+    ManifestInvalid,
+    ManifestUnknown,
+    RegistryError,
+    SizeInvalid,
+)
+from core.manifest import Manifest, detect_media_type
+from core.manifest import Reference as ManifestReference
+from core.storage import paths
+from core.storage.blob_store import BlobStore
+from core.storage.layer_service import LayerService
+from core.storage.links import find_link, unlink, write_link
+from core.storage.names import Reference, RepositoryName, Tag
+from core.storage.referrers import ReferrersService
+from core.storage.tag_service import TagService
+
+__all__ = ["ManifestService", "MissingReferences", "StoredManifest"]
+
+_log = structlog.get_logger()
+
+MissingReferences = Literal["refuse", "accept"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredManifest:
+    """A manifest as it is served.
+
+    Attributes:
+        payload: the bytes that were pushed.
+        media_type: the type they were pushed with.
+        digest: under which the repository has them.
+    """
+
+    payload: bytes
+    media_type: str
+    digest: Digest
+
+
+class ManifestService:
+    """Manifests of one repository. Every read goes through the repository's link."""
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        name: RepositoryName,
+        layers: LayerService,
+        tags: TagService,
+        referrers: ReferrersService,
+        *,
+        missing_references: MissingReferences = "refuse",
+    ) -> None:
+        """Serve `name`; with `missing_references` "accept", sparse manifests can be pushed."""
+        self._driver = driver
+        self._name = name
+        self._layers = layers
+        self._tags = tags
+        self._referrers = referrers
+        self._missing_references = missing_references
+        self._blobs = BlobStore(driver)
+
+    async def get(self, reference: Reference) -> StoredManifest:
+        """Return a manifest, its bytes verified once more.
+
+        Raises:
+            ManifestUnknown: there is none, or what is stored is damaged, which is logged.
+        """
+        digest = await self.resolve(reference)
+        target = await find_link(self._driver, self._link(digest), digest)
+        payload = None if target is None else await self._blobs.find(target)
+        if payload is None:
+            raise self._unknown(reference)
+        try:
+            media_type = detect_media_type(payload)
+        except ManifestInvalid as error:
+            _log.error("stored manifest is no manifest", digest=str(digest), reason=error.message)
+            raise self._unknown(reference) from None
+        return StoredManifest(payload=payload, media_type=media_type, digest=digest)
+
+    async def resolve(self, reference: Reference) -> Digest:
+        """Return the digest that a tag points to, or the digest itself.
+
+        Raises:
+            ManifestUnknown: there is no such tag.
+        """
+        if not isinstance(reference, Tag):
+            return reference
+        digest = await self._tags.find(reference)
+        if digest is None:
+            raise self._unknown(reference)
+        return digest
+
+    async def put(self, manifest: Manifest, tags: Sequence[Tag] = ()) -> None:
+        """Store a manifest durably, first by its digest and then under each tag.
+
+        Nothing is stored if anything is wrong. A call that is cancelled after the checks is
+        carried through.
+
+        Raises:
+            ManifestBlobUnknown: it refers to one thing that the repository does not have.
+            SizeInvalid: it tells a wrong size of one thing.
+            ManifestFaults: it has several of these faults.
+        """
+        faults = [
+            fault
+            for reference in manifest.references()
+            if (fault := await self._find_fault(reference)) is not None
+        ]
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise ManifestFaults(faults)
+        with CancelScope(shield=True):
+            await self._blobs.put(manifest.digest, manifest.payload)
+            await self._publish(manifest, tags)
+
+    async def delete(self, digest: Digest) -> None:
+        """Remove a manifest from the repository, with all tags that point to it.
+
+        Raises:
+            ManifestUnknown: the repository does not have it.
+        """
+        if await find_link(self._driver, self._link(digest), digest) is None:
+            raise self._unknown(digest)
+        await self._remove_tags(digest)
+        if not await unlink(self._driver, self._link(digest)):
+            raise self._unknown(digest)
+        # A push of the same manifest may have set a tag since: it saw the link that is gone now,
+        # or it sees that it is gone and writes it again.
+        await self._remove_tags(digest)
+
+    async def _publish(self, manifest: Manifest, tags: Sequence[Tag]) -> None:
+        link = self._link(manifest.digest)
+        await write_link(self._driver, link, manifest.digest)
+        await self._referrers.add(manifest)
+        for tag in tags:
+            await self._tags.set(tag, manifest.digest)
+        if tags and await find_link(self._driver, link, manifest.digest) is None:
+            await write_link(self._driver, link, manifest.digest)
+
+    async def _remove_tags(self, digest: Digest) -> None:
+        tags = [tag async for tag in self._tags.lookup(digest)]
+        for tag in tags:
+            try:
+                await self._tags.remove(tag)
+            except ManifestUnknown:
+                _log.info("tag was removed by someone else", name=str(self._name), tag=str(tag))
+
+    async def _find_fault(self, reference: ManifestReference) -> RegistryError | None:
+        descriptor = reference.descriptor
+        size = await self._find_size(reference)
+        if size is None:
+            if self._missing_references == "accept":
+                return None
+            return ManifestBlobUnknown(digest=str(descriptor.digest), field=reference.field)
+        if size != descriptor.size:
+            return SizeInvalid(
+                expected=size,
+                actual=descriptor.size,
+                digest=str(descriptor.digest),
+                field=f"{reference.field}.size",
+            )
+        return None
+
+    async def _find_size(self, reference: ManifestReference) -> int | None:
+        digest = reference.descriptor.digest
+        if reference.kind == "blob":
+            layer = await self._layers.find(digest)
+            return None if layer is None else layer.size
+        target = await find_link(self._driver, self._link(digest), digest)
+        return None if target is None else await self._blobs.find_size(target)
+
+    def _link(self, digest: Digest) -> str:
+        return paths.revision_link(self._name, digest)
+
+    def _unknown(self, reference: Reference) -> ManifestUnknown:
+        return ManifestUnknown(name=str(self._name), reference=str(reference))

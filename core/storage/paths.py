@@ -1,0 +1,137 @@
+"""Every path of the store. Nothing else builds one.
+
+    /docker/registry/v2
+    ├── blobs/<algorithm>/<first two>/<encoded>/data      every blob and manifest, by digest
+    └── repositories/<name>
+        ├── _layers/<algorithm>/<encoded>/link            blobs that this repository has
+        ├── _manifests
+        │   ├── revisions/<algorithm>/<encoded>/link      manifests that it has
+        │   └── tags/<tag>
+        │       ├── current/link                          what the tag points to now
+        │       └── index/<algorithm>/<encoded>/link      everything it ever pointed to
+        ├── _uploads/<upload id>
+        │   ├── data                                      the bytes received so far
+        │   └── startedat                                 RFC 3339, whole seconds, UTC
+        └── _referrers/<segment id>                       which manifest has which subject
+
+The layout is that of `docker/distribution`, so that both can work on one store. Only `_referrers`
+is ours: the incumbent skips directories of a repository whose names begin with an underscore
+that it does not know. A link is a file whose whole content is a digest.
+"""
+
+from core.digest import Digest
+from core.storage.names import RepositoryName, Tag
+
+__all__ = [
+    "REPOSITORIES",
+    "blob_data",
+    "layer_link",
+    "layers",
+    "manifests",
+    "referrers",
+    "referrers_segment",
+    "repository",
+    "revision_link",
+    "revisions",
+    "tag_current_link",
+    "tag_directory",
+    "tag_index_link",
+    "tags",
+    "upload",
+    "upload_data",
+    "upload_started_at",
+    "uploads",
+]
+
+_ROOT = "/docker/registry/v2"
+_BLOBS = f"{_ROOT}/blobs"
+REPOSITORIES = f"{_ROOT}/repositories"
+
+
+def _components(digest: Digest) -> str:
+    return f"{digest.algorithm.name}/{digest.encoded}"
+
+
+def blob_data(digest: Digest) -> str:
+    """Return where the content of `digest` is, whichever repositories link it."""
+    return f"{_BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
+
+
+def repository(name: RepositoryName) -> str:
+    """Return the directory of a repository, which may hold other repositories too."""
+    return f"{REPOSITORIES}/{name.value}"
+
+
+def layers(name: RepositoryName) -> str:
+    """Return the directory whose existence means that the repository has had blobs."""
+    return f"{REPOSITORIES}/{name.value}/_layers"
+
+
+def layer_link(name: RepositoryName, digest: Digest) -> str:
+    """Return the link through which a repository has a blob."""
+    return f"{REPOSITORIES}/{name.value}/_layers/{_components(digest)}/link"
+
+
+def manifests(name: RepositoryName) -> str:
+    """Return the directory whose existence puts the repository into the catalog."""
+    return f"{REPOSITORIES}/{name.value}/_manifests"
+
+
+def revisions(name: RepositoryName) -> str:
+    """Return the directory of algorithms, each with a directory for each manifest."""
+    return f"{REPOSITORIES}/{name.value}/_manifests/revisions"
+
+
+def revision_link(name: RepositoryName, digest: Digest) -> str:
+    """Return the link through which a repository has a manifest."""
+    return f"{REPOSITORIES}/{name.value}/_manifests/revisions/{_components(digest)}/link"
+
+
+def tags(name: RepositoryName) -> str:
+    """Return the directory with a directory for each tag."""
+    return f"{REPOSITORIES}/{name.value}/_manifests/tags"
+
+
+def tag_directory(name: RepositoryName, tag: Tag) -> str:
+    """Return the directory that goes when the tag is removed."""
+    return f"{REPOSITORIES}/{name.value}/_manifests/tags/{tag.value}"
+
+
+def tag_current_link(name: RepositoryName, tag: Tag) -> str:
+    """Return the link to what the tag points to now."""
+    return f"{tag_directory(name, tag)}/current/link"
+
+
+def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
+    """Return the link that remembers that the tag has pointed to `digest`."""
+    return f"{tag_directory(name, tag)}/index/{_components(digest)}/link"
+
+
+def uploads(name: RepositoryName) -> str:
+    """Return the directory with a directory for each unfinished upload."""
+    return f"{REPOSITORIES}/{name.value}/_uploads"
+
+
+def upload(name: RepositoryName, upload_id: str) -> str:
+    """Return the directory that goes when the upload is finished or cancelled."""
+    return f"{REPOSITORIES}/{name.value}/_uploads/{upload_id}"
+
+
+def upload_data(name: RepositoryName, upload_id: str) -> str:
+    """Return where the bytes received so far are."""
+    return f"{upload(name, upload_id)}/data"
+
+
+def upload_started_at(name: RepositoryName, upload_id: str) -> str:
+    """Return the file that says when the upload was started."""
+    return f"{upload(name, upload_id)}/startedat"
+
+
+def referrers(name: RepositoryName) -> str:
+    """Return the directory of the referrers index."""
+    return f"{REPOSITORIES}/{name.value}/_referrers"
+
+
+def referrers_segment(name: RepositoryName, segment_id: str) -> str:
+    """Return one file of the referrers index."""
+    return f"{REPOSITORIES}/{name.value}/_referrers/{segment_id}"

@@ -1,0 +1,69 @@
+"""`Repository`: a handle on everything under one name, made without I/O."""
+
+from collections.abc import AsyncIterator
+
+from core.drivers import StorageDriver
+from core.errors import NameUnknown, PathNotFound
+from core.storage import paths
+from core.storage.layer_service import LayerService
+from core.storage.manifest_service import ManifestService, MissingReferences
+from core.storage.names import RepositoryName, Tag
+from core.storage.referrers import ReferrersService
+from core.storage.tag_service import TagService
+
+__all__ = ["Repository"]
+
+
+class Repository:
+    """One name of the registry. It may name nothing yet.
+
+    Attributes:
+        name: of the repository.
+        layers: its blobs.
+        manifests: its manifests.
+        tags: its tags.
+        referrers: its manifests by subject.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        name: RepositoryName,
+        *,
+        missing_references: MissingReferences = "refuse",
+    ) -> None:
+        self.name = name
+        self.layers = LayerService(driver, name)
+        self.tags = TagService(driver, name)
+        self.referrers = ReferrersService(driver, name)
+        self.manifests = ManifestService(
+            driver,
+            name,
+            self.layers,
+            self.tags,
+            self.referrers,
+            missing_references=missing_references,
+        )
+        self._driver = driver
+
+    async def list_tags(self, start_after: str = "") -> AsyncIterator[Tag]:
+        """Yield the tags greater than `start_after`, in byte order.
+
+        Raises:
+            NameUnknown: the repository has neither tags nor manifests nor blobs, and never had.
+        """
+        empty = True
+        async for tag in self.tags.list(start_after):
+            empty = False
+            yield tag
+        if empty and not await self._exists():
+            raise NameUnknown(str(self.name))
+
+    async def _exists(self) -> bool:
+        for path in (paths.manifests(self.name), paths.layers(self.name)):
+            try:
+                await self._driver.stat(path)
+            except PathNotFound:
+                continue
+            return True
+        return False
