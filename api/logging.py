@@ -1,6 +1,7 @@
 """Structured log lines: one line an event, on standard error, ours and every library's alike."""
 
 import asyncio
+import json
 import logging
 import sys
 
@@ -11,6 +12,8 @@ from api.settings_groups import LogSettings
 
 __all__ = ["configure_logging"]
 
+# Made once: `json.dumps` makes an encoder for each call that has options.
+_ENCODER = json.JSONEncoder(default=repr)
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
@@ -55,7 +58,7 @@ def _rendering(settings: LogSettings) -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         _lead_with_event,
-        structlog.processors.JSONRenderer(),
+        _render_json,
     ]
 
 
@@ -68,6 +71,10 @@ def _lead_with_event(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
         "event": event.strip() if isinstance(event, str) else event,
         **fields,
     }
+
+
+def _render_json(_: WrappedLogger, __: str, fields: EventDict) -> str:
+    return _ENCODER.encode(fields)
 
 
 def _take_over_uvicorn(level: int) -> None:

@@ -67,7 +67,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
         self._in_header = False
-        self._header_bytes = 0
+        # Of the piece in which a request begins, an unknown part belongs to the one before it.
+        self._received_bytes = 0
+        self._header_bytes_at_least = 0
+        self._header_bytes_at_most = 0
         self._has_body = False
         # No further request is taken; the last answer may still be under way.
         self._closing = False
@@ -93,18 +96,19 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse what arrived; what is refused ends the connection."""
         if self._finished:
             return
-        was_in_header = self._in_header
+        self._received_bytes = len(data)
+        if self._in_header:
+            self._header_bytes_at_least += self._received_bytes
+            self._header_bytes_at_most += self._received_bytes
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
-            if self._in_header and was_in_header:
-                self._count_unfinished_header(len(data))
+            if self._in_header and self._header_bytes_at_least > self._limits.max_header_bytes:
+                self._refuse(_header_too_large(self._limits))
         except httptools.HttpParserUpgrade:
             # No protocol is upgraded to: the request has been handed on as it is.
             pass
-        except RequestRefused as refused:
-            self._refuse(refused)
         except httptools.HttpParserError as error:
             self._refuse(_as_refusal(error))
         if self._timer is None and self.timeout_keep_alive_task is None and self._is_waiting():
@@ -125,7 +129,8 @@ class GuardedProtocol(HttpToolsProtocol):
             raise _connection_is_closing()
         super().on_message_begin()
         self._in_header = True
-        self._header_bytes = 0
+        self._header_bytes_at_least = 0
+        self._header_bytes_at_most = self._received_bytes
 
     def on_headers_complete(self) -> None:
         """Hand the request on if its header is within bounds and says one thing only.
@@ -192,36 +197,27 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # Checks.
 
-    def _count_unfinished_header(self, received_bytes: int) -> None:
-        self._header_bytes += received_bytes
-        if self._header_bytes > self._limits.max_header_bytes:
-            raise _header_too_large(self._limits)
-
     def _check_header(self) -> None:
-        size, hosts, lengths, codings = len(self.url), 0, 0, 0
-        coding, length = b"", b""
-        for name, value in self.headers:
-            size += len(name) + len(value) + _FIELD_OVERHEAD_BYTES
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                lengths += 1
-                length = value
-            elif name == b"transfer-encoding":
-                codings += 1
-                coding = value
-        if size > self._limits.max_header_bytes:
-            raise _header_too_large(self._limits)
-        if len(self.headers) > self._limits.max_header_count:
-            raise _too_many_headers(self._limits)
+        limits = self._limits
+        # What arrived since the request began bounds its header, so that the exact size, which
+        # takes a look at every field, is only asked for where it could be too large.
+        if self._header_bytes_at_most > limits.max_header_bytes and (
+            _header_size(self.url, self.headers) > limits.max_header_bytes
+        ):
+            raise _header_too_large(limits)
+        names = [name for name, _ in self.headers]
+        if len(names) > limits.max_header_count:
+            raise _too_many_headers(limits)
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             raise _version_unsupported()
+        hosts = names.count(b"host")
         if hosts != 1 and (hosts or version != "1.0"):
             raise _bad_request(f"expected one Host header, got {hosts}")
-        if codings:
-            _check_coding(coding, codings, lengths, version)
-        self._has_body = codings > 0 or (lengths > 0 and length.strip() != b"0")
+        self._has_body = b"content-length" in names
+        if b"transfer-encoding" in names:
+            self._has_body = True
+            _check_coding(self.headers, version)
 
     # Clocks and endings.
 
@@ -329,14 +325,19 @@ def _process_limits() -> ServerSettings:
     return load_settings().server
 
 
-def _check_coding(coding: bytes, codings: int, lengths: int, version: str) -> None:
-    if lengths:
+def _header_size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) + _FIELD_OVERHEAD_BYTES for name, value in headers)
+
+
+def _check_coding(headers: list[tuple[bytes, bytes]], version: str) -> None:
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if any(name == b"content-length" for name, _ in headers):
         raise _bad_request("expected Content-Length or Transfer-Encoding, got both")
-    if codings > 1:
+    if len(codings) > 1:
         raise _bad_request("expected one Transfer-Encoding header, got more")
     if version == "1.0":
         raise _bad_request("HTTP/1.0 has no Transfer-Encoding")
-    if coding.strip().lower() != b"chunked":
+    if codings[0].strip().lower() != b"chunked":
         raise RequestRefused(
             HTTPStatus.NOT_IMPLEMENTED, "UNSUPPORTED", "the only Transfer-Encoding is chunked"
         )

@@ -20,7 +20,15 @@ PIECE = b"x" * 1000
 
 def create_app(settings: Settings) -> AccessLogMiddleware:
     """Make the application that most tests run."""
-    return AccessLogMiddleware(_serve, enabled=settings.log.access)
+    root = str(settings.storage.filesystem.root).encode()
+
+    async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope.get("path") == "/root":
+            await _answer(send, root)
+        else:
+            await _serve(scope, receive, send)
+
+    return AccessLogMiddleware(serve, enabled=settings.log.access)
 
 
 def create_refusing_app(_: Settings) -> AccessLogMiddleware:

@@ -1,6 +1,10 @@
-"""`python -m tests.service.launch FACTORY` serves a small application as `moorage serve` would."""
+"""`python -m tests.service.launch FACTORY [ROOT]` serves a small application.
+
+It does what `moorage serve --root ROOT` does for the application of the registry.
+"""
 
 import sys
+from pathlib import Path
 
 from api.logging import configure_logging
 from api.server import listen, run_server
@@ -9,7 +13,9 @@ from api.settings import SettingsError, load_settings
 __all__: list[str] = []
 
 if __name__ == "__main__":
-    settings = load_settings()
+    root = [Path(argument) for argument in sys.argv[2:]]
+    flags = {("storage", "filesystem", "root"): path for path in root}
+    settings = load_settings(flags=flags)
     configure_logging(settings.log)
     try:
         sys.exit(run_server(settings, listen(settings.server), factory=sys.argv[1]))

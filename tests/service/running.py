@@ -66,14 +66,14 @@ class Service:
 
 @contextmanager
 def running_service(
-    tmp_path: Path, *, factory: str = "create_app", **variables: str
+    tmp_path: Path, *, factory: str = "create_app", root: str = "data", **variables: str
 ) -> Iterator[Service]:
-    """Run a service on a free port with `variables` in its environment."""
+    """Run a service on a free port, `root` as its flag and `variables` in its environment."""
     port = _free_port()
     log_file = tmp_path / "service.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.service.launch", f"tests.service.apps:{factory}"],
+            [sys.executable, "-m", "tests.service.launch", f"tests.service.apps:{factory}", root],
             cwd=REPOSITORY,
             env=clean_environment(MOORAGE_SERVER__PORT=str(port), **variables),
             stderr=log,

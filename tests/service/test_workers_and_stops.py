@@ -117,6 +117,16 @@ def test_an_interrupt_stops_as_a_termination_does(tmp_path: Path) -> None:
         assert service.process.wait(10) == 0
 
 
+@_WORKERS
+def test_flags_reach_the_application_in_every_worker(tmp_path: Path, workers: int) -> None:
+    with running_service(
+        tmp_path, root="/srv/by-flag", MOORAGE_SERVER__WORKERS=str(workers)
+    ) as service:
+        for _ in range(10):
+            assert service.ask(b"GET /root HTTP/1.1\r\nHost: t\r\n\r\n")[2] == b"/srv/by-flag"
+        assert service.stop() == 0
+
+
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with running_service(tmp_path, MOORAGE_SERVER__WORKERS="2") as service:
         lines = [line["event"] for line in service.log_lines()]
