@@ -167,18 +167,24 @@ class _Supervisor(Multiprocess):
 def _create_or_exit(factory: str, settings: Settings) -> Any:
     """Make the application, or end this process with a line that says why not.
 
-    Settings that the application refuses are left to the command where this is its process.
+    Settings that the application refuses, which it does with a ValueError, are left to the
+    command where this is its process.
     """
     try:
         return import_from_string(factory)(settings)
-    except SettingsError as error:
+    except ValueError as error:
+        refusal = error if isinstance(error, SettingsError) else _in_one_line(error)
         if multiprocessing.parent_process() is None:
-            raise
-        for fault in error.faults:
+            raise refusal from error
+        for fault in refusal.faults:
             _log.error("cannot start", reason=fault)
     except Exception:
         _log.exception("cannot start")
     raise SystemExit(STARTUP_FAILURE)
+
+
+def _in_one_line(error: ValueError) -> SettingsError:
+    return SettingsError([" ".join(str(error).split())])
 
 
 def _stop_with_parent() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from api.access_log import AccessLogMiddleware
-from api.settings import Settings, SettingsError
+from api.settings import Settings
 
 __all__ = ["PIECE", "create_app", "create_broken_app", "create_refusing_app"]
 
@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> AccessLogMiddleware:
 
 def create_refusing_app(_: Settings) -> AccessLogMiddleware:
     """Refuse to be made, as for settings that only the application can judge."""
-    raise SettingsError(["storage.driver: expected one of filesystem, memory, got 'tape'"])
+    raise ValueError("no storage driver named 'tape';\nknown are: filesystem, memory")
 
 
 def create_broken_app(_: Settings) -> AccessLogMiddleware:

@@ -14,7 +14,9 @@ __all__: list[str] = []
 
 if __name__ == "__main__":
     root = [Path(argument) for argument in sys.argv[2:]]
-    flags = {("storage", "filesystem", "root"): path for path in root}
+    flags: dict[tuple[str, ...], object] = {
+        ("storage", "filesystem", "root"): path for path in root
+    }
     settings = load_settings(flags=flags)
     configure_logging(settings.log)
     try:

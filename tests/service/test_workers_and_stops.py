@@ -173,7 +173,9 @@ def _reasons(ran: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
 def test_settings_that_the_application_refuses_end_the_start_with_one_line() -> None:
     ran = _start_in_vain("create_refusing_app", workers=1)
     assert ran.returncode != 0
-    assert ran.stderr.splitlines()[-1].startswith("moorage: storage.driver: expected one of")
+    assert ran.stderr.splitlines()[-1] == (
+        "moorage: no storage driver named 'tape'; known are: filesystem, memory"
+    )
     assert "Traceback" not in ran.stderr
 
 
@@ -181,7 +183,7 @@ def test_settings_that_the_application_refuses_stop_all_workers() -> None:
     ran = _start_in_vain("create_refusing_app", workers=2)
     assert ran.returncode != 0
     for line in _reasons(ran):
-        assert line["reason"].startswith("storage.driver: expected one of")
+        assert line["reason"].startswith("no storage driver named 'tape'")
     assert _reasons(ran)
     assert "Traceback" not in ran.stderr
 
