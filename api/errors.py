@@ -126,6 +126,8 @@ _UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been log
 _DISCONNECTED = ErrorKind(400, "SIZE_INVALID", "the request ended before its content")
 _INVALID = ErrorKind(400, "UNSUPPORTED", "invalid request")
 
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
 _RETRY_AFTER_SECONDS = "5"
 
 
@@ -253,12 +255,14 @@ def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
 
 
 def _list_methods(request: Request) -> list[str]:
-    methods: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return sorted(methods)
+    routes = request.app.router.routes
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ]
 
 
 def _answer(

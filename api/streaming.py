@@ -1,6 +1,6 @@
 """Bodies, in and out, in chunks and never whole."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from anyio import CancelScope, create_task_group, fail_after
@@ -19,7 +19,7 @@ class TruncatedContentError(Exception):
     """Stored content that ends before its size, found after the answer had begun."""
 
 
-async def receive_chunks(request: Request, timeout_seconds: float) -> AsyncIterator[bytes]:
+async def receive_chunks(request: Request, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
     """Yield the body of a request as it comes.
 
     Args:
@@ -79,7 +79,9 @@ class BlobResponse(Response):
         headers: Mapping[str, str],
     ) -> None:
         """Prepare to send the bytes `[start, stop)` of `layer` of the repository `name`."""
-        super().__init__(status_code=status, headers={**headers, "Content-Length": str(stop - start)})
+        super().__init__(
+            status_code=status, headers={**headers, "Content-Length": str(stop - start)}
+        )
         self._layer = layer
         self._name = name
         self._start = start
@@ -102,7 +104,11 @@ class BlobResponse(Response):
             if wanted and not chunk:
                 raise BlobUnknown(digest=str(self._layer.digest), name=self._name)
             await send(
-                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
             )
             if len(chunk) == wanted:
                 await send({"type": "http.response.body", "body": chunk})

@@ -58,11 +58,11 @@ def find_referrer(payload: bytes, digest: Digest) -> Referrer | None:
         artifact_type = _member(_member(document, "config", dict) or {}, "mediaType", str)
     annotations = _member(document, "annotations", dict) or {}
     descriptor = Descriptor.model_construct(
-        mediaType=media_type,
+        media_type=media_type,
         digest=digest,
         size=len(payload),
         annotations={k: v for k, v in annotations.items() if isinstance(v, str)} or None,
-        artifactType=artifact_type or None,
+        artifact_type=artifact_type or None,
     )
     return Referrer(subject=subject_digest, descriptor=descriptor)
 

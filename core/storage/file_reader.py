@@ -1,7 +1,7 @@
 """`FileReader`: a file of the store as something to read from and seek in."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
@@ -87,7 +87,7 @@ class FileReader:
         """Return the position of the next byte."""
         return self._position
 
-    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes `[start, stop)` in chunks of at most `CHUNK_BYTES`.
 
         Ends early if the file does; whoever promised a length must count. To be closed with

@@ -1,6 +1,6 @@
 """`Registry`: all repositories of one store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameInvalid, PathNotFound
@@ -28,7 +28,9 @@ class Registry:
         """Return a handle on a repository, which need not exist. No I/O."""
         return Repository(self._driver, name, missing_references=self._missing_references)
 
-    async def list_repositories(self, start_after: str = "") -> AsyncIterator[RepositoryName]:
+    async def list_repositories(
+        self, start_after: str = ""
+    ) -> AsyncGenerator[RepositoryName, None]:
         """Yield the repositories that have or had manifests, behind `start_after`.
 
         The order is that of the components of their names, a parent before what is below it:
@@ -40,7 +42,7 @@ class Registry:
 
     async def _walk(
         self, parent: tuple[str, ...], after: tuple[str, ...]
-    ) -> AsyncIterator[RepositoryName]:
+    ) -> AsyncGenerator[RepositoryName, None]:
         """Yield the repositories below `parent` whose components come behind `after`.
 
         Directories that lie wholly before `after` are not opened.

@@ -1,6 +1,6 @@
 """`Repository`: a handle on everything under one name, made without I/O."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameUnknown, PathNotFound
@@ -46,7 +46,7 @@ class Repository:
         )
         self._driver = driver
 
-    async def list_tags(self, start_after: str = "") -> AsyncIterator[Tag]:
+    async def list_tags(self, start_after: str = "") -> AsyncGenerator[Tag, None]:
         """Yield the tags greater than `start_after`, in byte order.
 
         Raises:

@@ -1,0 +1,60 @@
+"""Start here: how the application is put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.access_log import AccessLogMiddleware
+from api.dependencies import RegistryState
+from api.errors import ErrorBoundary, install_error_handlers
+from api.routes import router
+from api.settings import Settings, load_settings
+from core.drivers import CheckedDriver, StorageDriver, create_driver
+from core.storage import Registry
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings | None = None, driver: StorageDriver | None = None) -> FastAPI:
+    """Return the registry as an ASGI application. Nothing is opened before its lifespan begins.
+
+    Args:
+        settings: how it behaves; None reads the file and the environment.
+        driver: where it stores; None opens the one that the settings name. One that is given
+            stays open when the application ends.
+
+    Raises:
+        SettingsError: the settings are wrong.
+        ValueError: no driver has the name that the settings give, or it refuses its own settings.
+    """
+    settings = settings or load_settings()
+    owned = driver is None
+    if driver is None:
+        driver = create_driver(settings.storage.driver, settings.storage.driver_options())
+    elif not isinstance(driver, CheckedDriver):
+        driver = CheckedDriver(driver)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        registry = Registry(driver, missing_references=settings.manifests.missing_references)
+        app.state.moorage = RegistryState(registry=registry, settings=settings)
+        try:
+            yield
+        finally:
+            if owned:
+                await driver.aclose()
+
+    app = FastAPI(
+        title="Moorage",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.include_router(router)
+    install_error_handlers(app)
+    app.add_middleware(ErrorBoundary)
+    app.add_middleware(AccessLogMiddleware, enabled=settings.log.access)
+    return app

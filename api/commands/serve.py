@@ -1,0 +1,49 @@
+"""`moorage serve`: check what can be checked, then serve until told to stop."""
+
+import tempfile
+
+import typer
+
+from api.commands.options import EXIT_USAGE, Config, Host, Port, Root, Workers, fail, load_or_fail
+from api.logging import configure_logging
+from api.server import StartError, listen, run_server
+from api.settings import Settings, SettingsError
+
+__all__ = ["serve"]
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    root: Root = None,
+    config: Config = None,
+) -> None:
+    """Serve the registry until SIGTERM or SIGINT; running transfers may then finish."""
+    loaded = load_or_fail(config, host=host, port=port, workers=workers, root=root)
+    settings = loaded.settings
+    configure_logging(settings.log)
+    try:
+        _check_root(settings)
+        listener = listen(settings.server)
+        exit_code = run_server(settings, listener)
+    except StartError as error:
+        fail([str(error)])
+    except SettingsError as error:
+        fail(error.faults, exit_code=EXIT_USAGE)
+    raise typer.Exit(exit_code)
+
+
+def _check_root(settings: Settings) -> None:
+    """Make the directory of the store if it is missing, and see that it can be written to."""
+    if settings.storage.driver != "filesystem":
+        return
+    root = settings.storage.filesystem.root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise StartError(
+            f"storage.filesystem.root: cannot write to {root}: {error.strerror}"
+        ) from error

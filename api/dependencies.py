@@ -1,0 +1,127 @@
+"""What routes are given: path and query text, parsed into the values of the registry."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from api.settings import Settings
+from core.digest import Digest
+from core.errors import OperationUnsupported
+from core.storage import (
+    MAX_NAME_LENGTH,
+    NAME_PATTERN,
+    TAG_PATTERN,
+    Reference,
+    Registry,
+    Repository,
+    RepositoryName,
+    parse_reference,
+)
+
+__all__ = [
+    "BlobDigest",
+    "CurrentRepository",
+    "CurrentSettings",
+    "DeleteAllowed",
+    "LastParameter",
+    "ManifestReference",
+    "NParameter",
+    "RegistryState",
+    "TheRegistry",
+    "UploadId",
+]
+
+_DIGEST_PATTERN = r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
+_EXAMPLE_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryState:
+    """What the lifespan of the application opens, kept as `app.state.moorage`."""
+
+    registry: Registry
+    settings: Settings
+
+
+async def _get_settings(request: Request) -> Settings:
+    state: RegistryState = request.app.state.moorage
+    return state.settings
+
+
+async def _get_registry(request: Request) -> Registry:
+    state: RegistryState = request.app.state.moorage
+    return state.registry
+
+
+CurrentSettings = Annotated[Settings, Depends(_get_settings)]
+TheRegistry = Annotated[Registry, Depends(_get_registry)]
+
+
+async def _get_repository(
+    registry: TheRegistry,
+    name: Annotated[
+        str,
+        Path(
+            description="Name of the repository. A slash may also be sent as `%2F`.",
+            # The pattern is for readers of the contract: `RepositoryName` itself checks it, and
+            # answers with the code of the protocol.
+            json_schema_extra={"pattern": f"^{NAME_PATTERN}$", "maxLength": MAX_NAME_LENGTH},
+            examples=["team/app"],
+        ),
+    ],
+) -> Repository:
+    return registry.repository(RepositoryName.parse(name))
+
+
+async def _get_digest(
+    digest: Annotated[
+        str,
+        Path(
+            description="Digest of the blob: sha256, sha384 or sha512.",
+            json_schema_extra={"pattern": f"^{_DIGEST_PATTERN}$"},
+            examples=[_EXAMPLE_DIGEST],
+        ),
+    ],
+) -> Digest:
+    return Digest.parse(digest)
+
+
+async def _get_reference(
+    reference: Annotated[
+        str,
+        Path(
+            description="Tag or digest of the manifest.",
+            json_schema_extra={"pattern": f"^({TAG_PATTERN}|{_DIGEST_PATTERN})$"},
+            examples=["latest", _EXAMPLE_DIGEST],
+        ),
+    ],
+) -> Reference:
+    return parse_reference(reference)
+
+
+async def _check_delete_allowed(settings: CurrentSettings) -> None:
+    if not settings.delete.enabled:
+        raise OperationUnsupported("deleting is switched off: delete.enabled is false")
+
+
+CurrentRepository = Annotated[Repository, Depends(_get_repository)]
+BlobDigest = Annotated[Digest, Depends(_get_digest)]
+ManifestReference = Annotated[Reference, Depends(_get_reference)]
+DeleteAllowed = Depends(_check_delete_allowed)
+
+UploadId = Annotated[
+    str,
+    Path(
+        description="Id of the upload, as its Location has it.",
+        json_schema_extra={"format": "uuid"},
+        examples=["7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"],
+    ),
+]
+NParameter = Annotated[
+    int | None, Query(ge=0, description="How many entries to list at most.", examples=[100])
+]
+LastParameter = Annotated[
+    str | None,
+    Query(description="List what comes after this entry, which need not exist.", examples=["1.0"]),
+]

@@ -1,0 +1,98 @@
+"""Structured log lines: one line an event, on standard error, ours and every library's alike."""
+
+import asyncio
+import json
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from api.settings_groups import LogSettings
+
+__all__ = ["configure_logging"]
+
+# Made once: `json.dumps` makes an encoder for each call that has options.
+_ENCODER = json.JSONEncoder(default=repr)
+_UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Send everything that this process logs to standard error, one structured line each.
+
+    Calling it again replaces what an earlier call set up.
+    """
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendering = _rendering(settings)
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *rendering,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    _take_over_uvicorn(level)
+
+
+def _rendering(settings: LogSettings) -> list[Processor]:
+    if settings.format == "console":
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    return [
+        structlog.processors.format_exc_info,
+        _lead_with_event,
+        _render_json,
+    ]
+
+
+def _lead_with_event(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """Put what a reader looks for first at the start of the line."""
+    event = fields.pop("event")
+    return {
+        "timestamp": fields.pop("timestamp"),
+        "level": fields.pop("level"),
+        "event": event.strip() if isinstance(event, str) else event,
+        **fields,
+    }
+
+
+def _render_json(_: WrappedLogger, __: str, fields: EventDict) -> str:
+    return _ENCODER.encode(fields)
+
+
+def _take_over_uvicorn(level: int) -> None:
+    """Let uvicorn's messages pass to the root; its access lines are ours to write."""
+    for name in _UVICORN_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = name != "uvicorn.access"
+        logger.setLevel(level)
+    errors = logging.getLogger("uvicorn.error")
+    if _explain_cut_requests not in errors.filters:
+        errors.addFilter(_explain_cut_requests)
+
+
+def _explain_cut_requests(record: logging.LogRecord) -> bool:
+    """Turn the traceback of a request that was cut at the stop into one sentence."""
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        record.exc_info = None
+        record.msg = "request cut: it did not finish within the shutdown timeout"
+        record.args = ()
+    return True

@@ -1,0 +1,11 @@
+"""The endpoints, one file for each kind of resource. The router lists them in matching order."""
+
+from fastapi import APIRouter
+
+from api.routes import base, blobs, catalog, manifests, referrers, tags, uploads
+
+__all__ = ["router"]
+
+router = APIRouter()
+for _part in (base, catalog, uploads, blobs, manifests, referrers, tags):
+    router.include_router(_part.router)

@@ -1,0 +1,112 @@
+"""end-2 and end-10: pulling and deleting blobs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from starlette.responses import Response
+
+from api.dependencies import BlobDigest, CurrentRepository, DeleteAllowed
+from api.errors import PreconditionFailed, RangeNotSatisfiable
+from api.headers import API_VERSION, format_etag, matches_etag, parse_range
+from api.streaming import BlobResponse
+from core.digest import Digest
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v2/{name:path}/blobs", tags=["blobs"])
+
+_MAX_AGE = "max-age=31536000"
+"""A year: what a digest names never changes."""
+
+IfMatch = Annotated[str | None, Header(description="Pull only what has this ETag.")]
+IfNoneMatch = Annotated[str | None, Header(description="Pull only what has not this ETag.")]
+
+
+@router.get("/{digest}", operation_id="getBlob")
+async def get_blob(
+    repository: CurrentRepository,
+    digest: BlobDigest,
+    range_: Annotated[
+        str | None, Header(alias="Range", description="Pull only these bytes.")
+    ] = None,
+    if_range: Annotated[
+        str | None, Header(description="Pull the whole, unless it has this ETag.")
+    ] = None,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Pull a blob, or a range of it.
+
+    Spec: distribution-spec 1.1, "Pulling blobs" (end-2); RFC 9110, sections 13 and 14.
+    """
+    layer = await repository.layers.fetch(digest)
+    headers = _blob_headers(digest)
+    if (early := _answer_condition(digest, headers, if_match, if_none_match)) is not None:
+        return early
+    status, start, stop = 200, 0, layer.size
+    if range_ is not None and (if_range is None or if_range == format_etag(digest)):
+        try:
+            selected = parse_range(range_, layer.size)
+        except ValueError:
+            raise RangeNotSatisfiable(range_, size=layer.size) from None
+        if selected is not None:
+            status, (start, stop) = 206, selected
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{layer.size}"
+    return BlobResponse(
+        layer, name=str(repository.name), start=start, stop=stop, status=status, headers=headers
+    )
+
+
+@router.head("/{digest}", operation_id="headBlob")
+async def head_blob(
+    repository: CurrentRepository,
+    digest: BlobDigest,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Ask whether a blob is here, and how large it is.
+
+    Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-2).
+    """
+    layer = await repository.layers.fetch(digest)
+    headers = _blob_headers(digest)
+    if (early := _answer_condition(digest, headers, if_match, if_none_match)) is not None:
+        return early
+    return Response(headers={**headers, "Content-Length": str(layer.size)})
+
+
+@router.delete(
+    "/{digest}", operation_id="deleteBlob", status_code=202, dependencies=[DeleteAllowed]
+)
+async def delete_blob(repository: CurrentRepository, digest: BlobDigest) -> Response:
+    """Remove a blob from this repository; others keep it.
+
+    Spec: distribution-spec 1.1, "Deleting Blobs" (end-10).
+    """
+    await repository.layers.delete(digest)
+    return Response(status_code=202, headers=API_VERSION)
+
+
+def _blob_headers(digest: Digest) -> dict[str, str]:
+    return {
+        **API_VERSION,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": _MAX_AGE,
+        "Content-Type": "application/octet-stream",
+        "Docker-Content-Digest": str(digest),
+        "ETag": format_etag(digest),
+    }
+
+
+def _answer_condition(
+    digest: Digest, headers: dict[str, str], if_match: str | None, if_none_match: str | None
+) -> Response | None:
+    """Return the answer to a request whose condition decides it. Spec: RFC 9110, 13.2.2."""
+    if if_match is not None and not matches_etag(if_match, digest):
+        raise PreconditionFailed(if_match, etag=format_etag(digest))
+    if if_none_match is not None and matches_etag(if_none_match, digest):
+        return Response(
+            status_code=304,
+            headers={key: value for key, value in headers.items() if key != "Content-Type"},
+        )
+    return None

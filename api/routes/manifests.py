@@ -1,0 +1,142 @@
+"""end-3, 7 and 9: manifests and the tags that point to them."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from api.dependencies import CurrentRepository, CurrentSettings, DeleteAllowed, ManifestReference
+from api.errors import TooManyTags
+from api.headers import (
+    API_VERSION,
+    format_etag,
+    manifest_location,
+    matches_etag,
+    parse_media_type,
+)
+from api.streaming import read_body
+from core.digest import Digest
+from core.errors import DigestMismatch
+from core.manifest import Manifest, parse_manifest
+from core.storage import Reference, StoredManifest, Tag
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v2/{name:path}/manifests", tags=["manifests"])
+
+_INLINE_BYTES = 64 * 1024
+"""Up to this size a manifest is parsed faster than a thread takes its turn."""
+
+IfNoneMatch = Annotated[str | None, Header(description="Pull only what has not this ETag.")]
+
+
+@router.get("/{reference}", operation_id="getManifest")
+async def get_manifest(
+    repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Pull a manifest, the very bytes that were pushed, whatever the Accept header lists.
+
+    Spec: distribution-spec 1.1, "Pulling manifests" (end-3).
+    """
+    manifest = await repository.manifests.get(reference)
+    headers = _manifest_headers(manifest)
+    if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
+        return Response(status_code=304, headers=headers)
+    return Response(manifest.payload, headers={**headers, "Content-Type": manifest.media_type})
+
+
+@router.head("/{reference}", operation_id="headManifest")
+async def head_manifest(
+    repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Ask whether a manifest is here, and for its digest, type and size.
+
+    Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-3).
+    """
+    manifest = await repository.manifests.get(reference)
+    headers = _manifest_headers(manifest)
+    if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Type"] = manifest.media_type
+    headers["Content-Length"] = str(len(manifest.payload))
+    return Response(headers=headers)
+
+
+@router.put("/{reference}", operation_id="putManifest", status_code=201)
+async def put_manifest(
+    request: Request,
+    repository: CurrentRepository,
+    settings: CurrentSettings,
+    reference: ManifestReference,
+    content_type: Annotated[
+        str | None,
+        Header(description="Type of the manifest; without, its own `mediaType` counts."),
+    ] = None,
+    tag: Annotated[
+        Sequence[str], Query(description="Tags to point to the manifest, besides the reference.")
+    ] = (),
+) -> Response:
+    """Push a manifest, by tag or by digest.
+
+    Spec: distribution-spec 1.1, "Pushing Manifests" (end-7a), "Pushing Manifests with Subject";
+    development head: `tag` parameters (end-7b).
+    """
+    if len(tag) > settings.manifests.max_tags_per_push:
+        raise TooManyTags(limit=settings.manifests.max_tags_per_push)
+    extra_tags = [Tag.parse(text) for text in tag]
+    payload = await read_body(
+        request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
+    )
+    manifest = await _parse(payload, parse_media_type(content_type), reference)
+    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
+    await repository.manifests.put(manifest, list(dict.fromkeys(tags)))
+    headers = {
+        **API_VERSION,
+        "Location": manifest_location(repository.name, manifest.digest),
+        "Docker-Content-Digest": str(manifest.digest),
+    }
+    if manifest.subject is not None:
+        headers["OCI-Subject"] = str(manifest.subject.digest)
+    if extra_tags:
+        headers["OCI-Tag"] = ", ".join(str(value) for value in extra_tags)
+    return Response(status_code=201, headers=headers)
+
+
+@router.delete(
+    "/{reference}", operation_id="deleteManifest", status_code=202, dependencies=[DeleteAllowed]
+)
+async def delete_manifest(repository: CurrentRepository, reference: ManifestReference) -> Response:
+    """Remove a tag, or a manifest with all tags that point to it.
+
+    Spec: distribution-spec 1.1, "Deleting tags", "Deleting Manifests" (end-9).
+    """
+    if isinstance(reference, Tag):
+        await repository.tags.remove(reference)
+    else:
+        await repository.manifests.delete(reference)
+    return Response(status_code=202, headers=API_VERSION)
+
+
+async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
+    if len(payload) <= _INLINE_BYTES:
+        return _parse_verified(payload, media_type, reference)
+    return await to_thread.run_sync(_parse_verified, payload, media_type, reference)
+
+
+def _parse_verified(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
+    if isinstance(reference, Tag):
+        return parse_manifest(payload, media_type, Digest.of(payload))
+    actual = Digest.of(payload, reference.algorithm)
+    if actual != reference:
+        raise DigestMismatch(expected=str(reference), actual=str(actual))
+    return parse_manifest(payload, media_type, actual)
+
+
+def _manifest_headers(manifest: StoredManifest) -> dict[str, str]:
+    return {
+        **API_VERSION,
+        "Docker-Content-Digest": str(manifest.digest),
+        "ETag": format_etag(manifest.digest),
+    }

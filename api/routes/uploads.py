@@ -1,0 +1,224 @@
+"""end-4, 5, 6, 11, 13 and 14: pushing blobs."""
+
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from api.dependencies import CurrentRepository, CurrentSettings, UploadId
+from api.headers import (
+    API_VERSION,
+    blob_location,
+    format_received,
+    parse_content_range,
+    upload_location,
+)
+from api.streaming import receive_chunks
+from core.digest import SHA256, Digest, get_algorithm
+from core.errors import DigestInvalid, NameInvalid, RangeInvalid, SizeInvalid
+from core.storage import LayerUpload, Repository, RepositoryName
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v2/{name:path}/blobs/uploads", tags=["uploads"])
+
+OffsetParameter = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        description="Where the upload ends, as its latest Location says; anything else is 416.",
+        examples=[0],
+    ),
+]
+ContentRange = Annotated[
+    str | None,
+    Header(
+        description="Inclusive range of the chunk: `start-end`.",
+        examples=["0-1023"],
+    ),
+]
+
+
+@router.post("/", operation_id="startUpload", status_code=202)
+@router.post("", include_in_schema=False)
+async def start_upload(
+    request: Request,
+    repository: CurrentRepository,
+    settings: CurrentSettings,
+    digest: Annotated[
+        str | None, Query(description="Digest of the body, which is the whole blob.")
+    ] = None,
+    mount: Annotated[
+        str | None, Query(description="Digest of a blob that another repository has.")
+    ] = None,
+    from_: Annotated[
+        str | None,
+        Query(alias="from", description="The repository that has it; without, any one does."),
+    ] = None,
+    digest_algorithm: Annotated[
+        str | None,
+        Query(alias="digest-algorithm", description="Algorithm of the digest that will follow."),
+    ] = None,
+) -> Response:
+    """Begin an upload, or push a blob in this one request, or mount one.
+
+    Spec: distribution-spec 1.1, "Pushing blobs" (end-4a, end-4b), "Mounting a blob from another
+    repository" (end-11); a mount that cannot be done begins an upload.
+    """
+    mounted = await _mount(repository, mount, from_)
+    if mounted is not None:
+        return _created(repository, mounted)
+    if digest is not None:
+        return await _push_whole(request, repository, settings, Digest.parse(digest))
+    algorithm = SHA256 if digest_algorithm is None else get_algorithm(digest_algorithm)
+    async with await repository.layers.upload(algorithm) as upload:
+        return _progress(repository, upload, status=202)
+
+
+@router.get("/{upload_id}", operation_id="getUpload", status_code=204)
+@router.head("/{upload_id}", include_in_schema=False)
+async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
+    """Ask how much of an upload has come.
+
+    Spec: distribution-spec 1.1, "Pushing a blob in chunks" (end-13).
+    """
+    async with await repository.layers.resume(upload_id) as upload:
+        return _progress(repository, upload, status=204)
+
+
+@router.patch("/{upload_id}", operation_id="patchUpload", status_code=202)
+async def patch_upload(
+    request: Request,
+    repository: CurrentRepository,
+    settings: CurrentSettings,
+    upload_id: UploadId,
+    offset: OffsetParameter = None,
+    content_range: ContentRange = None,
+) -> Response:
+    """Add a chunk, or a stream of any length, to an upload.
+
+    Spec: distribution-spec 1.1, "Pushing a blob in chunks" (end-5).
+    """
+    async with await repository.layers.resume(upload_id) as upload:
+        await _receive(request, settings, upload, offset, content_range)
+        # The bytes are durable once the upload is let go of, and not before.
+        await upload.aclose()
+        return _progress(repository, upload, status=202)
+
+
+@router.put("/{upload_id}", operation_id="finishUpload", status_code=201)
+async def finish_upload(
+    request: Request,
+    repository: CurrentRepository,
+    settings: CurrentSettings,
+    upload_id: UploadId,
+    digest: Annotated[
+        str | None,
+        Query(description="Digest of the whole blob.", json_schema_extra={"required": True}),
+    ] = None,
+    offset: OffsetParameter = None,
+    content_range: ContentRange = None,
+) -> Response:
+    """End an upload, with or without a last chunk, and publish the blob if the digest is right.
+
+    Spec: distribution-spec 1.1, "POST then PUT", "Pushing a blob in chunks" (end-6).
+    """
+    if digest is None:
+        raise DigestInvalid("", "the digest parameter is missing")
+    expected = Digest.parse(digest)
+    async with await repository.layers.resume(upload_id, expected.algorithm) as upload:
+        await _receive(request, settings, upload, offset, content_range)
+        await upload.finish(expected)
+        return _created(repository, expected)
+
+
+@router.delete("/{upload_id}", operation_id="cancelUpload", status_code=204)
+async def cancel_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
+    """Abandon an upload and delete what has come.
+
+    Spec: distribution-spec 1.1 development head, "Cancel a blob upload" (end-14).
+    """
+    async with await repository.layers.resume(upload_id) as upload:
+        await upload.cancel()
+    return Response(status_code=204, headers={**API_VERSION, "Docker-Upload-UUID": upload_id})
+
+
+async def _mount(repository: Repository, mount: str | None, source: str | None) -> Digest | None:
+    if mount is None:
+        return None
+    try:
+        digest = Digest.parse(mount)
+        name = None if source is None else RepositoryName.parse(source)
+    except (DigestInvalid, NameInvalid):
+        # Spec: a mount that cannot be done begins an upload.
+        return None
+    layer = await repository.layers.mount(digest, name)
+    return None if layer is None else layer.digest
+
+
+async def _push_whole(
+    request: Request, repository: Repository, settings: CurrentSettings, digest: Digest
+) -> Response:
+    async with await repository.layers.upload(digest.algorithm) as upload:
+        try:
+            await _receive(request, settings, upload, None, None)
+            await upload.finish(digest)
+        except BaseException:
+            # Nobody has been told of this upload, so nobody could go on with it.
+            await upload.cancel()
+            raise
+    return _created(repository, digest)
+
+
+async def _receive(
+    request: Request,
+    settings: CurrentSettings,
+    upload: LayerUpload,
+    offset: int | None,
+    content_range: str | None,
+) -> None:
+    start, size = offset, None
+    if content_range is not None:
+        chunk = parse_content_range(content_range)
+        if chunk is None:
+            raise RangeInvalid(
+                "Content-Range is not of the form start-end",
+                offset=upload.offset,
+                given=content_range,
+            )
+        if offset is not None and offset != upload.offset:
+            raise RangeInvalid(
+                "this location of the upload is outdated",
+                offset=upload.offset,
+                given=str(offset),
+            )
+        start, size = chunk[0], chunk[1] - chunk[0]
+        length = request.headers.get("content-length")
+        if start == upload.offset and length is not None and int(length) != size:
+            raise SizeInvalid(expected=size, actual=int(length))
+    async with aclosing(receive_chunks(request, settings.uploads.body_timeout_seconds)) as chunks:
+        await upload.read_from(chunks, start=start, size=size)
+
+
+def _progress(repository: Repository, upload: LayerUpload, *, status: int) -> Response:
+    return Response(
+        status_code=status,
+        headers={
+            **API_VERSION,
+            "Location": upload_location(repository.name, upload.upload_id, upload.offset),
+            "Range": format_received(upload.offset),
+            "Docker-Upload-UUID": upload.upload_id,
+        },
+    )
+
+
+def _created(repository: Repository, digest: Digest) -> Response:
+    return Response(
+        status_code=201,
+        headers={
+            **API_VERSION,
+            "Location": blob_location(repository.name, digest),
+            "Docker-Content-Digest": str(digest),
+        },
+    )

@@ -1,0 +1,200 @@
+"""The processes around the application: one or several workers on one listening socket."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from uvicorn import Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.importer import import_from_string
+from uvicorn.supervisors import Multiprocess
+
+from api.logging import configure_logging
+from api.protocol import GuardedConfig
+from api.settings import Settings, SettingsError
+from api.settings_groups import ServerSettings
+
+__all__ = ["APP_FACTORY", "ServiceConfig", "StartError", "listen", "run_server"]
+
+APP_FACTORY = "api.app:create_app"
+
+_EXIT_MARGIN_SECONDS = 10
+"""What a worker has beyond the shutdown timeout to close its store before it is killed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class StartError(Exception):
+    """The service cannot start; the text is one line for the person who started it."""
+
+
+class ServiceConfig(GuardedConfig):
+    """Everything a worker needs, in a form that travels to its process: settings included."""
+
+    def __init__(self, settings: Settings, factory: str) -> None:
+        """Set uvicorn's options from `settings`; `factory` names what makes the application."""
+        server = settings.server
+        super().__init__(
+            factory,
+            limits=server,
+            factory=True,
+            host=server.host,
+            port=server.port,
+            workers=server.workers,
+            loop="uvloop",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            log_level=settings.log.level,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=server.keep_alive_timeout_seconds,
+            timeout_graceful_shutdown=server.shutdown_timeout_seconds,
+        )
+        self.settings = settings
+        self.app_factory = factory
+
+    def load_app(self) -> Callable[[], Any]:
+        """Prepare this process, and give the factory with the settings already in it."""
+        configure_logging(self.settings.log)
+        # Configuring logging gives uvicorn's loggers back to the root; uvicorn takes its access
+        # lines to be off only where that logger has no handler above it.
+        self.configure_logging()
+        _stop_with_parent()
+        return functools.partial(_create_or_exit, self.app_factory, self.settings)
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """Bind the address of the service; nothing connects before a worker serves it.
+
+    Raises:
+        StartError: the address is taken, unknown or not allowed.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, proto)
+    except OSError as error:
+        raise StartError(f"cannot listen on {where}: {error.strerror}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # A second service on the same port must fail here, and not while the first is starting.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {where}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def run_server(settings: Settings, listener: socket.socket, *, factory: str = APP_FACTORY) -> int:
+    """Serve until SIGTERM or SIGINT, then let transfers finish within the shutdown timeout.
+
+    When it returns, no worker is left and the port is free. The result is the exit code of the
+    process: 0 after a stop that was asked for.
+
+    Raises:
+        SettingsError: the application, made in this very process, cannot use the settings.
+    """
+    host, port = listener.getsockname()[:2]
+    config = ServiceConfig(settings, factory)
+    _log.info("listening", host=host, port=port, workers=config.workers)
+    try:
+        if config.workers > 1:
+            return _run_workers(config, listener)
+        return _run_alone(config, listener)
+    finally:
+        listener.close()
+
+
+def _run_alone(config: ServiceConfig, listener: socket.socket) -> int:
+    server = Server(config)
+    # Uvicorn raises a caught signal again once it has stopped, for whoever handled it before;
+    # a stop that went well is not to end as a death by signal.
+    previous = {
+        number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return 0 if server.started else STARTUP_FAILURE
+
+
+def _run_workers(config: ServiceConfig, listener: socket.socket) -> int:
+    supervisor = _Supervisor(config, sockets=[listener])
+    supervisor.run()
+    return STARTUP_FAILURE if supervisor.worker_failed_to_start else 0
+
+
+class _Supervisor(Multiprocess):
+    """Uvicorn's supervisor, which says how it ended and waits for no worker for ever."""
+
+    def __init__(self, config: ServiceConfig, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self.worker_failed_to_start = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace a worker that died, or give up where it never started."""
+        was_told_to_stop = self.should_exit.is_set()
+        super().keep_subprocess_alive()
+        self.worker_failed_to_start = self.should_exit.is_set() and not was_told_to_stop
+
+    def join_all(self) -> None:
+        """Wait for the workers to finish, and kill those that are overdue."""
+        timeout = (self.config.timeout_graceful_shutdown or 0) + _EXIT_MARGIN_SECONDS
+        deadline = time.monotonic() + timeout
+        for worker in self.processes:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                _log.error("worker killed", pid=worker.process.pid, overdue_after_seconds=timeout)
+                worker.process.kill()
+                worker.process.join()
+
+
+def _create_or_exit(factory: str, settings: Settings) -> Any:
+    """Make the application, or end this process with a line that says why not.
+
+    Settings that the application refuses, which it does with a ValueError, are left to the
+    command where this is its process.
+    """
+    try:
+        return import_from_string(factory)(settings)
+    except ValueError as error:
+        refusal = error if isinstance(error, SettingsError) else _in_one_line(error)
+        if multiprocessing.parent_process() is None:
+            raise refusal from error
+        for fault in refusal.faults:
+            _log.error("cannot start", reason=fault)
+    except Exception:
+        _log.exception("cannot start")
+    raise SystemExit(STARTUP_FAILURE)
+
+
+def _in_one_line(error: ValueError) -> SettingsError:
+    return SettingsError([" ".join(str(error).split())])
+
+
+def _stop_with_parent() -> None:
+    """See to it that a worker does not outlive a supervisor that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

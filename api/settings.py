@@ -1,0 +1,257 @@
+"""The settings of the service: the only reader of the environment.
+
+A later source wins: defaults, then a TOML file, then `MOORAGE_*` variables, then the flags of the
+command line. `Settings(...)` itself reads nothing, so tests and embedders say what they mean.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from api.settings_groups import (
+    DeleteSettings,
+    ListsSettings,
+    LogSettings,
+    ManifestsSettings,
+    ServerSettings,
+    StorageSettings,
+    UploadsSettings,
+)
+from api.settings_secrets import shown
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "ENV_PREFIX",
+    "LoadedSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "load_settings_with_origins",
+]
+
+ENV_PREFIX = "MOORAGE_"
+ENV_DELIMITER = "__"
+CONFIG_VARIABLE = "MOORAGE_CONFIG"
+DEFAULT_FILE = Path("moorage.toml")
+
+# Kubernetes gives every pod variables for each service beside it, so a service that is itself
+# named `moorage` would otherwise keep the registry from starting.
+_SERVICE_LINK = re.compile(
+    r"MOORAGE_(SERVICE_HOST|SERVICE_PORT(_\w+)?"
+    r"|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+
+KeyPath = tuple[str, ...]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, checked and unchangeable."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+    uploads: UploadsSettings = UploadsSettings()
+    manifests: ManifestsSettings = ManifestsSettings()
+    delete: DeleteSettings = DeleteSettings()
+    lists: ListsSettings = ListsSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what the constructor is given; `load_settings` adds the other sources."""
+        return (init_settings,)
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used, one line for each fault, none with a secret in it."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        """Keep the faults in the order in which they were found."""
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSettings:
+    """Settings and, for each key that is not at its default, where its value came from."""
+
+    settings: Settings
+    origins: Mapping[KeyPath, str]
+    file: Path | None
+
+    def origin(self, key: KeyPath) -> str:
+        """Name the file, variable or flag that gave `key` its value, or say `default`."""
+        return self.origins.get(key, "default")
+
+
+def load_settings(
+    config: Path | None = None, flags: Mapping[KeyPath, object] | None = None
+) -> Settings:
+    """Read the settings of this process from all of their sources.
+
+    Raises:
+        SettingsError: a source cannot be read, or holds an unknown key or a wrong value.
+    """
+    return load_settings_with_origins(config, flags).settings
+
+
+def load_settings_with_origins(
+    config: Path | None = None, flags: Mapping[KeyPath, object] | None = None
+) -> LoadedSettings:
+    """Read the settings and remember which source gave each value.
+
+    `config` is the file that a flag named; `flags` maps keys, such as `("server", "port")`, to
+    what the command line gave for them.
+
+    Raises:
+        SettingsError: a source cannot be read, or holds an unknown key or a wrong value.
+    """
+    file = _find_file(config)
+    merged: dict[str, Any] = {}
+    origins: dict[KeyPath, str] = {}
+    if file is not None:
+        _lay_over(merged, origins, _read_file(file), lambda _: str(file))
+    _lay_over(merged, origins, _read_environment(), _variable)
+    for key, value in (flags or {}).items():
+        _lay_over(merged, origins, _nest(key, value), lambda key: f"--{key[-1]}")
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError(_explain(fault, origins) for fault in error.errors()) from None
+    return LoadedSettings(settings=settings, origins=MappingProxyType(origins), file=file)
+
+
+def _find_file(config: Path | None) -> Path | None:
+    named_by = "--config"
+    if config is None and (named := os.environ.get(CONFIG_VARIABLE)):
+        config, named_by = Path(named), CONFIG_VARIABLE
+    if config is None:
+        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    if not config.is_file():
+        raise SettingsError([f"{named_by}: {config} is not a file"])
+    return config
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return TomlConfigSettingsSource(Settings, toml_file=file)()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{file}: not a TOML file: {error}"]) from None
+    except OSError as error:
+        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from None
+
+
+def _read_environment() -> dict[str, Any]:
+    known = {f"{ENV_PREFIX}{group}{ENV_DELIMITER}".upper() for group in Settings.model_fields}
+    faults = [
+        f"{name}: unknown variable, expected {ENV_PREFIX}<GROUP>{ENV_DELIMITER}<KEY>"
+        f"{_suggestion(name.upper(), _variables())}"
+        for name in os.environ
+        if name.upper().startswith(ENV_PREFIX)
+        and name.upper() != CONFIG_VARIABLE
+        and not any(name.upper().startswith(prefix) for prefix in known)
+        and not _SERVICE_LINK.fullmatch(name.upper())
+    ]
+    if faults:
+        raise SettingsError(faults)
+    source = EnvSettingsSource(
+        Settings,
+        case_sensitive=False,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+    )
+    return source()
+
+
+def _lay_over(
+    target: dict[str, Any],
+    origins: dict[KeyPath, str],
+    layer: Mapping[str, Any],
+    origin: Callable[[KeyPath], str],
+    path: KeyPath = (),
+) -> None:
+    for key, value in layer.items():
+        here = (*path, key)
+        if isinstance(value, Mapping):
+            if not isinstance(target.get(key), dict):
+                target[key] = {}
+            _lay_over(target[key], origins, value, origin, here)
+        else:
+            target[key] = value
+            origins[here] = origin(here)
+
+
+def _nest(key: KeyPath, value: object) -> dict[str, Any]:
+    for part in reversed(key[1:]):
+        value = {part: value}
+    return {key[0]: value}
+
+
+def _variable(key: KeyPath) -> str:
+    return ENV_PREFIX + ENV_DELIMITER.join(key).upper()
+
+
+def _variables() -> list[str]:
+    return [
+        _variable((group, key))
+        for group, field in Settings.model_fields.items()
+        for key in type(field.default).model_fields
+    ]
+
+
+def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
+    """Say where the fault is, which key it is about and what was expected there."""
+    key = tuple(str(part) for part in fault["loc"])
+    origin = next(
+        (
+            name
+            for place, name in origins.items()
+            if place[: len(key)] == key or key[: len(place)] == place
+        ),
+        "default",
+    )
+    where = f"{origin}: {'.'.join(key)}"
+    if fault["type"] == "extra_forbidden":
+        siblings = _keys_at(key[:-1])
+        return f"{where}: unknown key, expected one of {', '.join(siblings)}"
+    got = shown(key, fault["input"])
+    if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
+        return f"{where}: expected a table, got {got!r}"
+    expected = fault["msg"].removeprefix("Input should be ").removeprefix("String should ")
+    return f"{where}: expected {expected}, got {got!r}"
+
+
+def _keys_at(path: KeyPath) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        model = type(model.model_fields[part].default)
+    return list(model.model_fields)
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

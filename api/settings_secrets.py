@@ -1,0 +1,30 @@
+"""What may be shown of a setting's value."""
+
+import re
+
+from pydantic import SecretStr
+
+__all__ = ["MASK", "shown"]
+
+MASK = "********"
+
+_SECRET_KEY = re.compile(
+    r"secret|passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
+)
+_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+
+
+def shown(key: tuple[str, ...], value: object) -> object:
+    """Give `value` as it may be printed: itself, or a mask where `key` names a secret.
+
+    A password inside a URL is masked whatever the key is called.
+    """
+    if isinstance(value, SecretStr) or any(_SECRET_KEY.search(part) for part in key):
+        return MASK
+    if isinstance(value, dict):
+        return {name: shown((*key, str(name)), inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [shown(key, inner) for inner in value]
+    if isinstance(value, str):
+        return _PASSWORD_IN_URL.sub(MASK, value)
+    return value
