@@ -1,0 +1,1 @@
+"""The tests of Moorage, against real parts wherever there are any."""
