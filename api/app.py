@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from api.access_log import AccessLogMiddleware
 from api.dependencies import RegistryState
 from api.errors import ErrorBoundary, install_error_handlers
+from api.logging import configure_logging
 from api.routes import router
 from api.settings import Settings, load_settings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
@@ -28,7 +29,10 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
         SettingsError: the settings are wrong.
         ValueError: no driver has the name that the settings give, or it refuses its own settings.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        # A server that was not started by `moorage serve` has not set up the logs either.
+        settings = load_settings()
+        configure_logging(settings.log)
     owned = driver is None
     if driver is None:
         driver = create_driver(settings.storage.driver, settings.storage.driver_options())
