@@ -113,9 +113,12 @@ class LayerUpload:
         async def store(block: bytes | bytearray) -> None:
             if size is not None and writer.size + len(block) - begin > size:
                 raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
-            if self._digester.size == writer.size:
-                await to_thread.run_sync(self._digester.update, block)
+            digested = self._digester.size == writer.size
             await writer.write(block)
+            # Only what was stored is digested: after a write that failed midway, the digest of
+            # the whole block would be taken for that of whatever is stored in its stead.
+            if digested:
+                await to_thread.run_sync(self._digester.update, block)
 
         try:
             await take_in(chunks, store)
