@@ -14,6 +14,7 @@ from core.errors import (
     DigestMismatch,
     PathNotFound,
     RangeInvalid,
+    RegistryError,
     SizeInvalid,
     UploadBusy,
     UploadUnknown,
@@ -72,7 +73,13 @@ class LayerUpload:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        except RegistryError as error:
+            # What went wrong first is what the caller needs to know.
+            if exc is None:
+                raise
+            _log.warning("upload was not closed", upload_id=self.upload_id, reason=str(error))
 
     @property
     def offset(self) -> int:
