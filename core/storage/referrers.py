@@ -10,7 +10,7 @@ without a lock and without a wrong answer.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -117,16 +117,19 @@ class ReferrersService:
 
     async def _list_revisions(self) -> AsyncIterator[Digest]:
         root = paths.revisions(self._name)
+        for algorithm in await self._list_directories(root):
+            for encoded in await self._list_directories(f"{root}/{algorithm}"):
+                try:
+                    yield Digest.parse(f"{algorithm}:{encoded}")
+                except DigestInvalid:
+                    # Digests of older registries cannot have subjects.
+                    continue
+
+    async def _list_directories(self, path: str) -> Sequence[str]:
         try:
-            async for algorithm in self._driver.list(root):
-                async for encoded in self._driver.list(f"{root}/{algorithm.name}"):
-                    try:
-                        yield Digest.parse(f"{algorithm.name}:{encoded.name}")
-                    except DigestInvalid:
-                        # Digests of older registries cannot have subjects.
-                        continue
+            return [entry.name async for entry in self._driver.list(path) if entry.is_directory]
         except PathNotFound:
-            return
+            return ()
 
     async def _find_referrer(self, digest: Digest) -> Referrer | None:
         payload = await self._find_payload(digest)
