@@ -18,6 +18,7 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import (
     DigestInvalid,
+    DriverError,
     PathNotFound,
     RegistryError,
     TagInvalid,
@@ -108,11 +109,15 @@ class ReferrersService:
                 if payload is not None:
                     referrer = find_referrer(payload, digest)
                     examined[digest] = referrer.subject if referrer else None
-        if examined:
-            await self._write_segment(examined)
         known.update(examined)
-        if len(segments) > _MAX_SEGMENTS:
-            await self._merge(segments, present=frozenset(revisions))
+        try:
+            if examined:
+                await self._write_segment(examined)
+            if len(segments) > _MAX_SEGMENTS:
+                await self._merge(segments, present=frozenset(revisions))
+        except DriverError as error:
+            # The answer is known; only the next one costs as much as this one.
+            _log.warning("referrers index was not kept", name=str(self._name), reason=str(error))
         return known
 
     async def _list_revisions(self) -> AsyncIterator[Digest]:
