@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from anyio import CapacityLimiter, to_thread
 
@@ -38,6 +38,8 @@ _TEMPORARY = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp\Z")
 _MAX_THREADS = 64
 _MAKE_ATTEMPTS = 8
 
+Durability = Literal["full", "relaxed"]
+
 T = TypeVar("T")
 
 
@@ -54,8 +56,10 @@ class FilesystemDriver(StorageDriver):
     name = "filesystem"
 
     def __init__(
-        self, root: str | os.PathLike[str], durability: Literal["full", "relaxed"] = "full"
+        self, root: str | os.PathLike[str], durability: Durability = "full"
     ) -> None:
+        if durability not in get_args(Durability):
+            raise ValueError(f"durability is one of {get_args(Durability)}, not {durability!r}")
         self._root = os.fspath(Path(root).absolute())
         self._durable = durability == "full"
         self._directories = atomic.DirectoryMaker(self._root, durable=self._durable)
