@@ -319,9 +319,11 @@ class _FilesystemAppender(FileWriter):
     async def cancel(self) -> None:
         if self._descriptor >= 0:
             self._committed = True
-            with suppress(PathNotFound):
-                await self._driver.delete(self._path)
-            await self.aclose()
+            try:
+                with suppress(PathNotFound):
+                    await self._driver.delete(self._path)
+            finally:
+                await self.aclose()
 
     async def aclose(self) -> None:
         if self._descriptor < 0:
