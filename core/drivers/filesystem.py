@@ -112,8 +112,8 @@ class FilesystemDriver(StorageDriver):
             yield entry
 
     async def move(self, source: str, destination: str) -> None:
-        with _driver_faults(source):
-            os.stat(self._local(source))
+        if (await self.stat(source)).is_directory:
+            raise PathNotFound(source)
         await self._in_thread(destination, self._move, source, destination)
 
     async def delete(self, path: str) -> None:
@@ -168,7 +168,10 @@ class FilesystemDriver(StorageDriver):
         if create:
             descriptor = self._create(path, target, 0)
         else:
-            descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+            except IsADirectoryError:
+                raise PathNotFound(path) from None
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise PathNotFound(path)
