@@ -284,12 +284,13 @@ class _FilesystemWriter(FileWriter):
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
             if not self._committed:
-                _discard(self._temporary)
+                with _driver_faults(self._path):
+                    _discard(self._temporary)
 
     def _commit(self) -> None:
         durable = self._driver._durable
         if durable:
-            os.fsync(self._descriptor)
+            _sync(self._descriptor, self._temporary)
         target = self._driver._local(self._path)
         atomic.replace(self._temporary, target, durable=durable)
 
@@ -349,13 +350,7 @@ class _FilesystemAppender(FileWriter):
     def _sync(self) -> None:
         self._check_present()
         if self._driver._durable:
-            try:
-                os.fsync(self._descriptor)
-            except OSError:
-                # The system has dropped what it could not write, and a later sync of the same
-                # file would succeed without it: the upload must begin again.
-                _discard(self._target)
-                raise
+            _sync(self._descriptor, self._target)
 
     def _check_present(self) -> None:
         if os.fstat(self._descriptor).st_nlink == 0:
@@ -378,6 +373,16 @@ def _claim(path: str, target: str, descriptor: int) -> None:
 
 def _is_temporary(item: os.DirEntry[str]) -> bool:
     return _TEMPORARY.search(item.name) is not None and item.is_file()
+
+
+def _sync(descriptor: int, target: str) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # The system has dropped what it could not write, and a later sync of the same file would
+        # succeed without it: the content must be written again from its start.
+        _discard(target)
+        raise
 
 
 def _discard(temporary: str) -> None:
