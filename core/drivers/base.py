@@ -115,7 +115,7 @@ class FileWriter(_Closing):
         Raises:
             PathNotFound: what was written before has been deleted or moved by someone else.
             StorageFull: there is no room.
-            DriverUnavailable: the store refused.
+            DriverUnavailable: the store refused, or the writer is committed or closed.
         """
 
     @abstractmethod
@@ -128,7 +128,7 @@ class FileWriter(_Closing):
         Raises:
             PathConflict: the path is a directory, or below a file.
             PathNotFound: what was written has been deleted or moved by someone else.
-            DriverUnavailable: the store did not confirm.
+            DriverUnavailable: the store did not confirm, or the writer is closed.
         """
 
     @abstractmethod

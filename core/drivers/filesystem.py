@@ -268,11 +268,13 @@ class _FilesystemWriter(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        _check_open(self._path, open=not self._committed and self._descriptor >= 0)
         await self._driver._in_thread(self._path, atomic.write_all, self._descriptor, chunk)
         self._size += len(chunk)
 
     async def commit(self) -> None:
         if not self._committed:
+            _check_open(self._path, open=self._descriptor >= 0)
             await self._driver._in_thread(self._path, self._commit)
             self._committed = True
 
@@ -313,10 +315,12 @@ class _FilesystemAppender(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        _check_open(self._path, open=not self._committed and self._descriptor >= 0)
         await self._driver._in_thread(self._path, self._write, chunk)
 
     async def commit(self) -> None:
         if not self._committed:
+            _check_open(self._path, open=self._descriptor >= 0)
             await self._driver._in_thread(self._path, self._sync)
             self._committed = True
 
@@ -353,8 +357,14 @@ class _FilesystemAppender(FileWriter):
             _sync(self._descriptor, self._target)
 
     def _check_present(self) -> None:
-        if os.fstat(self._descriptor).st_nlink == 0:
+        # A file that was moved is a published blob by now, and must not be written to.
+        if not os.path.samestat(os.fstat(self._descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
+
+
+def _check_open(path: str, *, open: bool) -> None:  # noqa: A002 - reads as what it is
+    if not open:
+        raise DriverUnavailable(path, "the writer is committed or closed")
 
 
 def _claim(path: str, target: str, descriptor: int) -> None:
