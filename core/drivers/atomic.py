@@ -6,6 +6,7 @@ All of this blocks, and is called from threads.
 import errno
 import os
 import shutil
+import stat
 import uuid
 from contextlib import suppress
 
@@ -57,10 +58,15 @@ class DirectoryMaker:
             NotADirectoryError: a file stands in the way.
         """
         try:
-            if self._known.get(directory) == os.stat(directory).st_ino:
-                return
+            found = os.stat(directory)
         except FileNotFoundError:
             pass
+        else:
+            # A file may have been given the inode of a directory that was deleted.
+            if not stat.S_ISDIR(found.st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if self._known.get(directory) == found.st_ino:
+                return
         if directory == self._root:
             os.makedirs(directory, exist_ok=True)
         else:
@@ -112,6 +118,8 @@ def _remove_tree(target: str) -> None:
         except FileNotFoundError:
             if not os.path.lexists(target):
                 return
+            if attempt == _ATTEMPTS - 1:
+                raise
         except OSError as error:
             if error.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
                 raise

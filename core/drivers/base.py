@@ -115,7 +115,7 @@ class FileWriter(_Closing):
         Raises:
             PathNotFound: what was written before has been deleted or moved by someone else.
             StorageFull: there is no room.
-            DriverUnavailable: the store refused.
+            DriverUnavailable: the store refused, or the writer is committed or closed.
         """
 
     @abstractmethod
@@ -128,7 +128,7 @@ class FileWriter(_Closing):
         Raises:
             PathConflict: the path is a directory, or below a file.
             PathNotFound: what was written has been deleted or moved by someone else.
-            DriverUnavailable: the store did not confirm.
+            DriverUnavailable: the store did not confirm, or the writer is closed.
         """
 
     @abstractmethod
@@ -207,7 +207,8 @@ class StorageDriver(ABC):
         them and tells their number.
 
         Raises:
-            PathNotFound: nothing is there, and `create` was not said.
+            PathNotFound: there is no file, and `create` was not said.
+            PathConflict: with `create`, the path is a directory, or below a file.
             WriterBusy: another appender holds the path.
         """
 
@@ -239,7 +240,7 @@ class StorageDriver(ABC):
         rename.
 
         Raises:
-            PathNotFound: `source` is missing; `destination` is untouched.
+            PathNotFound: `source` is missing or a directory; `destination` is untouched.
             PathConflict: the destination is a directory, or below a file.
         """
 

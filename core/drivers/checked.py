@@ -55,7 +55,9 @@ class CheckedDriver(StorageDriver):
     async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
         with self._named_faults(path, root_allowed=True):
             async for entry in self.driver.list(path, start_after):
-                yield entry
+                # What no path can name was put there by another program.
+                if _PATH.fullmatch(f"/{entry.name}") is not None:
+                    yield entry
 
     async def move(self, source: str, destination: str) -> None:
         with self._named_faults(source), self._named_faults(destination):

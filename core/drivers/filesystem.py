@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from anyio import CapacityLimiter, to_thread
 
@@ -38,6 +38,8 @@ _TEMPORARY = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp\Z")
 _MAX_THREADS = 64
 _MAKE_ATTEMPTS = 8
 
+Durability = Literal["full", "relaxed"]
+
 T = TypeVar("T")
 
 
@@ -53,9 +55,9 @@ class FilesystemDriver(StorageDriver):
 
     name = "filesystem"
 
-    def __init__(
-        self, root: str | os.PathLike[str], durability: Literal["full", "relaxed"] = "full"
-    ) -> None:
+    def __init__(self, root: str | os.PathLike[str], durability: Durability = "full") -> None:
+        if durability not in get_args(Durability):
+            raise ValueError(f"durability is one of {get_args(Durability)}, not {durability!r}")
         self._root = os.fspath(Path(root).absolute())
         self._durable = durability == "full"
         self._directories = atomic.DirectoryMaker(self._root, durable=self._durable)
@@ -108,8 +110,8 @@ class FilesystemDriver(StorageDriver):
             yield entry
 
     async def move(self, source: str, destination: str) -> None:
-        with _driver_faults(source):
-            os.stat(self._local(source))
+        if (await self.stat(source)).is_directory:
+            raise PathNotFound(source)
         await self._in_thread(destination, self._move, source, destination)
 
     async def delete(self, path: str) -> None:
@@ -164,7 +166,10 @@ class FilesystemDriver(StorageDriver):
         if create:
             descriptor = self._create(path, target, 0)
         else:
-            descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+            except IsADirectoryError:
+                raise PathNotFound(path) from None
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise PathNotFound(path)
@@ -261,11 +266,13 @@ class _FilesystemWriter(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        _check_open(self._path, open=not self._committed and self._descriptor >= 0)
         await self._driver._in_thread(self._path, atomic.write_all, self._descriptor, chunk)
         self._size += len(chunk)
 
     async def commit(self) -> None:
         if not self._committed:
+            _check_open(self._path, open=self._descriptor >= 0)
             await self._driver._in_thread(self._path, self._commit)
             self._committed = True
 
@@ -277,12 +284,13 @@ class _FilesystemWriter(FileWriter):
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
             if not self._committed:
-                _discard(self._temporary)
+                with _driver_faults(self._path):
+                    _discard(self._temporary)
 
     def _commit(self) -> None:
         durable = self._driver._durable
         if durable:
-            os.fsync(self._descriptor)
+            _sync(self._descriptor, self._temporary)
         target = self._driver._local(self._path)
         atomic.replace(self._temporary, target, durable=durable)
 
@@ -305,19 +313,23 @@ class _FilesystemAppender(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        _check_open(self._path, open=not self._committed and self._descriptor >= 0)
         await self._driver._in_thread(self._path, self._write, chunk)
 
     async def commit(self) -> None:
         if not self._committed:
+            _check_open(self._path, open=self._descriptor >= 0)
             await self._driver._in_thread(self._path, self._sync)
             self._committed = True
 
     async def cancel(self) -> None:
         if self._descriptor >= 0:
             self._committed = True
-            with suppress(PathNotFound):
-                await self._driver.delete(self._path)
-            await self.aclose()
+            try:
+                with suppress(PathNotFound):
+                    await self._driver.delete(self._path)
+            finally:
+                await self.aclose()
 
     async def aclose(self) -> None:
         if self._descriptor < 0:
@@ -340,17 +352,17 @@ class _FilesystemAppender(FileWriter):
     def _sync(self) -> None:
         self._check_present()
         if self._driver._durable:
-            try:
-                os.fsync(self._descriptor)
-            except OSError:
-                # The system has dropped what it could not write, and a later sync of the same
-                # file would succeed without it: the upload must begin again.
-                _discard(self._target)
-                raise
+            _sync(self._descriptor, self._target)
 
     def _check_present(self) -> None:
-        if os.fstat(self._descriptor).st_nlink == 0:
+        # A file that was moved is a published blob by now, and must not be written to.
+        if not os.path.samestat(os.fstat(self._descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
+
+
+def _check_open(path: str, *, open: bool) -> None:  # noqa: A002 - reads as what it is
+    if not open:
+        raise DriverUnavailable(path, "the writer is committed or closed")
 
 
 def _claim(path: str, target: str, descriptor: int) -> None:
@@ -369,6 +381,16 @@ def _claim(path: str, target: str, descriptor: int) -> None:
 
 def _is_temporary(item: os.DirEntry[str]) -> bool:
     return _TEMPORARY.search(item.name) is not None and item.is_file()
+
+
+def _sync(descriptor: int, target: str) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # The system has dropped what it could not write, and a later sync of the same file would
+        # succeed without it: the content must be written again from its start.
+        _discard(target)
+        raise
 
 
 def _discard(temporary: str) -> None:

@@ -142,6 +142,12 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
             expected=MANIFEST_MEDIA_TYPES,
         )
     try:
+        # The models let NaN and infinities pass in members that they do not know. These are no
+        # JSON, and clients could not read the manifest again.
+        from_json(payload, allow_inf_nan=False)
+    except ValueError as error:
+        raise _not_json(str(error)) from None
+    try:
         document = model.model_validate_json(payload)
     except ValidationError as error:
         _raise_all([_to_fault(fault) for fault in error.errors(include_url=False)])

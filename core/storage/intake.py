@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, Awaitable, Callable
 
 from anyio import BrokenResourceError, create_memory_object_stream, create_task_group
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from core.storage.file_reader import CHUNK_BYTES
 
@@ -24,27 +24,32 @@ async def take_in(chunks: AsyncIterable[bytes], store: Store) -> None:
     async with create_task_group() as tasks:
         tasks.start_soon(intake.store_blocks, receive)
         async with send:
+            block = bytearray()
             try:
-                block = bytearray()
-                try:
-                    async for chunk in chunks:
-                        block += chunk
-                        if len(block) >= CHUNK_BYTES:
-                            full, block = block, bytearray()
-                            await send.send(full)
-                except BrokenResourceError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - raised again below
-                    stream_failure = error
-                if block:
-                    await send.send(block)
-            except BrokenResourceError:
-                # The storing side has stopped; its own failure is the one to tell.
-                stream_failure = None
+                async for chunk in chunks:
+                    block += chunk
+                    if len(block) >= CHUNK_BYTES:
+                        full, block = block, bytearray()
+                        if not await _hand_over(full, send):
+                            break
+            except Exception as error:  # noqa: BLE001 - raised again below
+                stream_failure = error
+            if block:
+                await _hand_over(block, send)
     if intake.failure is not None:
         raise intake.failure
     if stream_failure is not None:
         raise stream_failure
+
+
+async def _hand_over(block: bytearray, send: MemoryObjectSendStream[bytes | bytearray]) -> bool:
+    """Give a block to the storing side; say whether that still takes any."""
+    try:
+        await send.send(block)
+    except BrokenResourceError:
+        # The storing side has stopped; its own failure is the one to tell.
+        return False
+    return True
 
 
 class _Intake:

@@ -14,6 +14,7 @@ from core.errors import (
     DigestMismatch,
     PathNotFound,
     RangeInvalid,
+    RegistryError,
     SizeInvalid,
     UploadBusy,
     UploadUnknown,
@@ -72,7 +73,13 @@ class LayerUpload:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        except RegistryError as error:
+            # What went wrong first is what the caller needs to know.
+            if exc is None:
+                raise
+            _log.warning("upload was not closed", upload_id=self.upload_id, reason=str(error))
 
     @property
     def offset(self) -> int:
@@ -113,9 +120,12 @@ class LayerUpload:
         async def store(block: bytes | bytearray) -> None:
             if size is not None and writer.size + len(block) - begin > size:
                 raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
-            if self._digester.size == writer.size:
-                await to_thread.run_sync(self._digester.update, block)
+            digested = self._digester.size == writer.size
             await writer.write(block)
+            # Only what was stored is digested: after a write that failed midway, the digest of
+            # the whole block would be taken for that of whatever is stored in its stead.
+            if digested:
+                await to_thread.run_sync(self._digester.update, block)
 
         try:
             await take_in(chunks, store)

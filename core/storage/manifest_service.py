@@ -10,6 +10,7 @@ from anyio import CancelScope
 from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import (
+    DriverUnavailable,
     ManifestBlobUnknown,
     ManifestFaults,
     ManifestInvalid,
@@ -30,6 +31,8 @@ from core.storage.tag_service import TagService
 __all__ = ["ManifestService", "MissingReferences", "StoredManifest"]
 
 _log = structlog.get_logger()
+
+_PUBLISH_ATTEMPTS = 8
 
 MissingReferences = Literal["refuse", "accept"]
 
@@ -138,17 +141,21 @@ class ManifestService:
         if not await unlink(self._driver, self._link(digest)):
             raise self._unknown(digest)
         # A push of the same manifest may have set a tag since: it saw the link that is gone now,
-        # or it sees that it is gone and writes it again.
-        await self._remove_tags(digest)
+        # or it sees that it is gone and stores all of it again.
+        if await find_link(self._driver, self._link(digest), digest) is None:
+            await self._remove_tags(digest)
 
     async def _publish(self, manifest: Manifest, tags: Sequence[Tag]) -> None:
         link = self._link(manifest.digest)
-        await write_link(self._driver, link, manifest.digest)
-        await self._referrers.add(manifest)
-        for tag in tags:
-            await self._tags.set(tag, manifest.digest)
-        if tags and await find_link(self._driver, link, manifest.digest) is None:
+        for _ in range(_PUBLISH_ATTEMPTS):
             await write_link(self._driver, link, manifest.digest)
+            await self._referrers.add(manifest)
+            for tag in tags:
+                await self._tags.set(tag, manifest.digest)
+            # A delete that came in between has taken the link, and may have taken the tags.
+            if not tags or await find_link(self._driver, link, manifest.digest) is not None:
+                return
+        raise DriverUnavailable(link, "the manifest is deleted again and again")
 
     async def _remove_tags(self, digest: Digest) -> None:
         tags = [tag async for tag in self._tags.lookup(digest)]

@@ -10,7 +10,7 @@ without a lock and without a wrong answer.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -18,6 +18,7 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import (
     DigestInvalid,
+    DriverError,
     PathNotFound,
     RegistryError,
     TagInvalid,
@@ -108,25 +109,32 @@ class ReferrersService:
                 if payload is not None:
                     referrer = find_referrer(payload, digest)
                     examined[digest] = referrer.subject if referrer else None
-        if examined:
-            await self._write_segment(examined)
         known.update(examined)
-        if len(segments) > _MAX_SEGMENTS:
-            await self._merge(segments, present=frozenset(revisions))
+        try:
+            if examined:
+                await self._write_segment(examined)
+            if len(segments) > _MAX_SEGMENTS:
+                await self._merge(segments, present=frozenset(revisions))
+        except DriverError as error:
+            # The answer is known; only the next one costs as much as this one.
+            _log.warning("referrers index was not kept", name=str(self._name), reason=str(error))
         return known
 
     async def _list_revisions(self) -> AsyncIterator[Digest]:
         root = paths.revisions(self._name)
+        for algorithm in await self._list_directories(root):
+            for encoded in await self._list_directories(f"{root}/{algorithm}"):
+                try:
+                    yield Digest.parse(f"{algorithm}:{encoded}")
+                except DigestInvalid:
+                    # Digests of older registries cannot have subjects.
+                    continue
+
+    async def _list_directories(self, path: str) -> Sequence[str]:
         try:
-            async for algorithm in self._driver.list(root):
-                async for encoded in self._driver.list(f"{root}/{algorithm.name}"):
-                    try:
-                        yield Digest.parse(f"{algorithm.name}:{encoded.name}")
-                    except DigestInvalid:
-                        # Digests of older registries cannot have subjects.
-                        continue
+            return [entry.name async for entry in self._driver.list(path) if entry.is_directory]
         except PathNotFound:
-            return
+            return ()
 
     async def _find_referrer(self, digest: Digest) -> Referrer | None:
         payload = await self._find_payload(digest)
