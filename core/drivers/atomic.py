@@ -99,9 +99,9 @@ def remove(target: str, *, durable: bool) -> None:
     """
     try:
         os.unlink(target)
-    except (IsADirectoryError, PermissionError) as error:
+    except (IsADirectoryError, PermissionError):
         if not os.path.isdir(target):
-            raise error
+            raise
         _remove_tree(target)
     if durable:
         with suppress(FileNotFoundError):

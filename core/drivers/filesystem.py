@@ -55,9 +55,7 @@ class FilesystemDriver(StorageDriver):
 
     name = "filesystem"
 
-    def __init__(
-        self, root: str | os.PathLike[str], durability: Durability = "full"
-    ) -> None:
+    def __init__(self, root: str | os.PathLike[str], durability: Durability = "full") -> None:
         if durability not in get_args(Durability):
             raise ValueError(f"durability is one of {get_args(Durability)}, not {durability!r}")
         self._root = os.fspath(Path(root).absolute())
