@@ -88,7 +88,9 @@ def replace(temporary: str, target: str, *, durable: bool) -> None:
     """Rename `temporary`, which is durable itself, to `target`, in place of what is there."""
     os.replace(temporary, target)
     if durable:
-        sync_directory(os.path.dirname(target))
+        with suppress(FileNotFoundError):
+            # The directory may be deleted by now, and with it what was renamed.
+            sync_directory(os.path.dirname(target))
 
 
 def remove(target: str, *, durable: bool) -> None:

@@ -131,6 +131,14 @@ class FilesystemDriver(StorageDriver):
             return await to_thread.run_sync(function, *args, limiter=self._threads)
 
     def _put(self, path: str, content: bytes) -> None:
+        # The directory may be deleted, and the temporary file with it, before it has its name.
+        for _ in range(_MAKE_ATTEMPTS):
+            with suppress(FileNotFoundError):
+                self._put_once(path, content)
+                return
+        raise DriverUnavailable(path, "its directory is deleted again and again")
+
+    def _put_once(self, path: str, content: bytes) -> None:
         target = self._local(path)
         temporary = atomic.temporary_name(target)
         descriptor = self._create(path, temporary, os.O_EXCL)
@@ -150,8 +158,8 @@ class FilesystemDriver(StorageDriver):
         flags |= os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         # The directory may be deleted between its making and its use.
         for _ in range(_MAKE_ATTEMPTS):
-            self._make_parent(path, target)
             with suppress(FileNotFoundError):
+                self._make_parent(path, target)
                 return os.open(target, flags, 0o666)
         raise DriverUnavailable(path, "its directory is deleted again and again")
 
@@ -200,8 +208,8 @@ class FilesystemDriver(StorageDriver):
     def _move(self, source: str, destination: str) -> None:
         target = self._local(destination)
         for _ in range(_MAKE_ATTEMPTS):
-            self._make_parent(destination, target)
             try:
+                self._make_parent(destination, target)
                 atomic.replace(self._local(source), target, durable=self._durable)
             except FileNotFoundError:
                 if not os.path.lexists(self._local(source)):
