@@ -114,6 +114,6 @@ class Repository:
     def push_image(self, tag: str | None = None, **members: object) -> bytes:
         """Push an image without layers, and give its bytes."""
         self.push_blob(EMPTY_JSON)
-        payload = image(**members)
+        payload = image((), None, **members)
         self.push_manifest(payload, tag)
         return payload
