@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from core.digest.algorithm import SHA256, SHA384, SHA512, Algorithm, get_algorithm
-from core.errors import DigestInvalid
+from core.errors import DigestInvalid, DigestUnsupported
 
 __all__ = ["EMPTY_DIGESTS", "EMPTY_TAR_DIGESTS", "Digest"]
 
@@ -31,7 +31,10 @@ class Digest:
         name, colon, encoded = text.partition(":")
         if not (name and colon and encoded):
             raise DigestInvalid(text, "a digest is an algorithm, a colon and its encoded value")
-        algorithm = get_algorithm(name)
+        try:
+            algorithm = get_algorithm(name)
+        except DigestUnsupported as error:
+            raise DigestUnsupported(text, error.message) from None
         if algorithm.encoded.fullmatch(encoded) is None:
             raise DigestInvalid(
                 text, f"the encoded part of a {name} digest matches {algorithm.encoded.pattern}"
