@@ -1,9 +1,11 @@
 """What routes are given: path and query text, parsed into the values of the registry."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import BeforeValidator
 
 from api.settings import Settings
 from core.digest import Digest
@@ -105,6 +107,13 @@ async def _check_delete_allowed(settings: CurrentSettings) -> None:
         raise OperationUnsupported("deleting is switched off: delete.enabled is false")
 
 
+def _check_digits(value: object) -> object:
+    # Pydantic takes "1.0", "+1" and "1_0" for integers too.
+    if isinstance(value, str) and re.fullmatch("-?[0-9]+", value) is None:
+        raise ValueError("not an integer")
+    return value
+
+
 CurrentRepository = Annotated[Repository, Depends(_get_repository)]
 BlobDigest = Annotated[Digest, Depends(_get_digest)]
 ManifestReference = Annotated[Reference, Depends(_get_reference)]
@@ -119,7 +128,9 @@ UploadId = Annotated[
     ),
 ]
 NParameter = Annotated[
-    int | None, Query(ge=0, description="How many entries to list at most.", examples=[100])
+    int | None,
+    Query(ge=0, description="How many entries to list at most.", examples=[100]),
+    BeforeValidator(_check_digits),
 ]
 LastParameter = Annotated[
     str | None,

@@ -246,6 +246,10 @@ def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
             }
         case RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.size}"}
+        case OperationUnsupported():
+            # RFC 9110, section 15.5.6: a 405 tells what is allowed.
+            allowed = [method for method in _list_methods(request) if method != request.method]
+            return {"Allow": ", ".join(allowed)}
         case StorageFull():
             return {}
         case DriverError():

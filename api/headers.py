@@ -25,7 +25,7 @@ API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]+|\*))?")
 _BYTE_RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
-_ETAG = re.compile(r'(?:W/)?"([^"]*)"')
+_ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
 def format_received(offset: int) -> str:
@@ -79,15 +79,20 @@ def format_etag(digest: Digest) -> str:
     return f'"{digest}"'
 
 
-def matches_etag(header: str, digest: Digest) -> bool:
+def matches_etag(header: str, digest: Digest, *, strong: bool = False) -> bool:
     """Say whether an If-Match or If-None-Match header names the content of `digest`.
 
     Lists, `*` and weak tags are understood, and so is a bare digest, which some clients send.
+    With `strong`, as If-Match has it, a weak tag names nothing.
+
+    Spec: RFC 9110, sections 8.8.3.2, 13.1.1 and 13.1.2.
     """
     text = str(digest)
     if header.strip() in ("*", text):
         return True
-    return any(match[1] == text for match in _ETAG.finditer(header))
+    return any(
+        match[2] == text and not (strong and match[1]) for match in _ETAG.finditer(header)
+    )
 
 
 def parse_media_type(header: str | None) -> str | None:

@@ -102,7 +102,7 @@ def _answer_condition(
     digest: Digest, headers: dict[str, str], if_match: str | None, if_none_match: str | None
 ) -> Response | None:
     """Return the answer to a request whose condition decides it. Spec: RFC 9110, 13.2.2."""
-    if if_match is not None and not matches_etag(if_match, digest):
+    if if_match is not None and not matches_etag(if_match, digest, strong=True):
         raise PreconditionFailed(if_match, etag=format_etag(digest))
     if if_none_match is not None and matches_etag(if_none_match, digest):
         return Response(
