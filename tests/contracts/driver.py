@@ -80,7 +80,9 @@ CONTENTS = [
 LETTERS = b"0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-async def read_all(driver: StorageDriver, path: str, start: int = 0, stop: int | None = None) -> bytes:
+async def read_all(
+    driver: StorageDriver, path: str, start: int = 0, stop: int | None = None
+) -> bytes:
     """Return a range of a file, read in small pieces."""
     chunks = []
     async with await driver.open_reader(path, start, stop) as reader:
@@ -333,9 +335,7 @@ class DriverContract(ABC):
         async with await driver.open_reader("/a", 10, 20) as reader:
             assert reader.size == len(LETTERS)
 
-    async def test_a_read_gives_between_one_byte_and_max_bytes(
-        self, driver: StorageDriver
-    ) -> None:
+    async def test_a_read_gives_between_one_byte_and_max_bytes(self, driver: StorageDriver) -> None:
         await driver.put("/a", LETTERS)
         async with await driver.open_reader("/a") as reader:
             read = b""
@@ -630,9 +630,7 @@ class DriverContract(ABC):
                 assert caught.value.path == "/a"
         assert await append(driver, "/a", b" second") == 12
 
-    async def test_of_many_appenders_at_once_one_gets_the_path(
-        self, driver: StorageDriver
-    ) -> None:
+    async def test_of_many_appenders_at_once_one_gets_the_path(self, driver: StorageDriver) -> None:
         await append(driver, "/a", b"", create=True)
         won = []
 
@@ -665,9 +663,7 @@ class DriverContract(ABC):
         with pytest.raises(PathNotFound):
             await driver.open_appender("/a")
 
-    async def test_an_exception_midway_keeps_what_was_appended(
-        self, driver: StorageDriver
-    ) -> None:
+    async def test_an_exception_midway_keeps_what_was_appended(self, driver: StorageDriver) -> None:
         with pytest.raises(ZeroDivisionError):
             async with await driver.open_appender("/a", create=True) as writer:
                 await writer.write(b"half")
