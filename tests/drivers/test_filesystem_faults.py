@@ -1,0 +1,488 @@
+"""The filesystem driver when processes are killed, disks are full and syncs fail."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.drivers import FilesystemDriver, StorageDriver, create_driver
+from core.drivers.filesystem import _claim
+from core.errors import DriverError, PathNotFound, WriterBusy
+from tests.drivers.child import ROOT, command, run
+
+__all__: list[str] = []
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def driver(root: Path) -> StorageDriver:
+    return create_driver("filesystem", {"root": root})
+
+
+def files(root: Path) -> list[str]:
+    return sorted(str(file.relative_to(root)) for file in root.rglob("*") if file.is_file())
+
+
+# What a crash leaves.
+
+
+async def test_crash_leftovers_are_not_listed(driver: StorageDriver, root: Path) -> None:
+    await driver.put("/a/link", b"content")
+    leftover = root / "a" / "link.0190a6a2-3a5f-7cc0-8a11-5f0e4e1b2c3d.tmp"
+    leftover.write_bytes(b"half")
+    (root / "a" / "kept.tmp").write_bytes(b"")
+    names = [entry.name async for entry in driver.list("/a")]
+    assert names == ["kept.tmp", "link"]
+
+
+async def test_names_that_no_path_can_have_are_not_listed(
+    driver: StorageDriver, root: Path
+) -> None:
+    await driver.put("/a/b", b"content")
+    (root / "a" / "lost+found").mkdir()
+    (root / "a" / "a b").touch()
+    (root / "a" / os.fsdecode(b"\xff")).touch()
+    assert [entry.name async for entry in driver.list("/a")] == ["b"]
+
+
+async def test_a_process_killed_during_a_put_leaves_the_old_value(
+    driver: StorageDriver, root: Path
+) -> None:
+    await driver.put("/a/b", b"old")
+    killed = run(
+        """
+os.replace = lambda source, target: os.kill(os.getpid(), signal.SIGKILL)
+await driver.put("/a/b", b"new" * 1000)
+""",
+        root,
+    )
+    assert killed.returncode == -9
+    assert await driver.get("/a/b") == b"old"
+    assert [entry.name async for entry in driver.list("/a")] == ["b"]
+    assert len(files(root)) == 2
+    await driver.put("/a/b", b"newer")
+    assert await driver.get("/a/b") == b"newer"
+
+
+async def test_a_process_killed_after_the_rename_leaves_the_whole_value(
+    driver: StorageDriver, root: Path
+) -> None:
+    await driver.put("/a/b", b"old")
+    killed = run(
+        """
+replace = os.replace
+def replace_and_die(source, target):
+    replace(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.replace = replace_and_die
+await driver.put("/a/b", b"new" * 1000)
+""",
+        root,
+    )
+    assert killed.returncode == -9
+    assert await driver.get("/a/b") == b"new" * 1000
+    assert files(root) == ["a/b"]
+
+
+async def test_a_process_killed_during_an_append_leaves_bytes_to_go_on_from(
+    driver: StorageDriver, root: Path
+) -> None:
+    killed = run(
+        """
+writer = await driver.open_appender("/a", create=True)
+await writer.write(b"first")
+os.kill(os.getpid(), signal.SIGKILL)
+""",
+        root,
+    )
+    assert killed.returncode == -9
+    async with await driver.open_appender("/a") as writer:
+        assert writer.size == 5
+        await writer.write(b" second")
+        await writer.commit()
+    assert await driver.get("/a") == b"first second"
+
+
+# Other processes.
+
+
+async def test_an_appender_of_another_process_is_refused(driver: StorageDriver, root: Path) -> None:
+    async with await driver.open_appender("/a", create=True) as writer:
+        await writer.write(b"mine")
+        other = run('await driver.open_appender("/a")', root)
+        assert other.stdout.startswith("WriterBusy filesystem: ")
+    other = run(
+        """
+async with await driver.open_appender("/a") as writer:
+    await writer.write(b" theirs")
+    await writer.commit()
+""",
+        root,
+    )
+    assert (other.stdout, other.stderr) == ("", "")
+    assert await driver.get("/a") == b"mine theirs"
+
+
+async def test_the_claim_of_another_process_refuses_this_one_until_it_dies(
+    driver: StorageDriver, root: Path
+) -> None:
+    code = """
+async with await driver.open_appender("/a", create=True) as writer:
+    await writer.write(b"theirs")
+    print("claimed", flush=True)
+    await anyio.sleep_forever()
+"""
+    with subprocess.Popen(command(code, root), cwd=ROOT, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"claimed\n"
+        with pytest.raises(WriterBusy):
+            await driver.open_appender("/a")
+        other.kill()
+        other.wait()
+    async with await driver.open_appender("/a") as writer:
+        assert writer.size == 6
+
+
+@pytest.mark.parametrize("change", ["moved", "deleted", "replaced"])
+def test_a_file_that_went_between_opening_and_locking_is_not_claimed(
+    tmp_path: Path, change: str
+) -> None:
+    target = tmp_path / "data"
+    target.write_bytes(b"published")
+    descriptor = os.open(target, os.O_RDWR)
+    try:
+        match change:
+            case "moved":
+                target.rename(tmp_path / "blob")
+            case "deleted":
+                target.unlink()
+            case _:
+                (tmp_path / "new").write_bytes(b"")
+                (tmp_path / "new").replace(target)
+        with pytest.raises((PathNotFound, FileNotFoundError)):
+            _claim("/data", str(target), descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def test_a_moved_file_is_not_found_by_the_appender_that_opened_it_before(
+    driver: StorageDriver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await driver.put("/a", b"published")
+
+    def move_and_claim(path: str, target: str, descriptor: int) -> None:
+        (root / "a").rename(root / "b")
+        _claim(path, target, descriptor)
+
+    monkeypatch.setattr("core.drivers.filesystem._claim", move_and_claim)
+    with pytest.raises(PathNotFound):
+        await driver.open_appender("/a")
+    assert (root / "b").read_bytes() == b"published"
+
+
+# Full disks.
+
+
+@pytest.fixture
+def on_small_disk(tmp_path: Path) -> Callable[[str], list[str]]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+
+    def run_there(code: str) -> list[str]:
+        script = f'mount -t tmpfs -o size=2m tmpfs {mounted} && exec "$@"'
+        done = run(code, mounted / "root", prefix=["unshare", "-m", "sh", "-ec", script, "sh"])
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    return run_there
+
+
+def test_a_put_to_a_full_disk_leaves_the_old_value_and_no_file(
+    on_small_disk: Callable[[str], list[str]],
+) -> None:
+    lines = on_small_disk("""
+await driver.put("/a", b"old")
+try:
+    await driver.put("/a", b"x" * 3_000_000)
+except StorageFull as error:
+    print(error)
+print(await driver.get("/a"), os.listdir(sys.argv[1]))
+""")
+    assert lines == ["filesystem: no space left: /a", "b'old' ['a']"]
+
+
+def test_an_upload_to_a_full_disk_keeps_what_fitted(
+    on_small_disk: Callable[[str], list[str]],
+) -> None:
+    lines = on_small_disk("""
+await driver.put("/ballast", b"x" * 1_000_000)
+async with await driver.open_appender("/a", create=True) as writer:
+    await writer.write(b"a" * 500_000)
+    try:
+        await writer.write(b"b" * 3_000_000)
+    except StorageFull as error:
+        print(error)
+    print(500_000 <= writer.size < 2_097_152)
+    size = writer.size
+await driver.delete("/ballast")
+async with await driver.open_appender("/a") as writer:
+    print(writer.size == size)
+    await writer.write(b"c")
+    await writer.commit()
+content = await driver.get("/a")
+print(content == b"a" * 500_000 + b"b" * (size - 500_000) + b"c")
+""")
+    assert lines == ["filesystem: no space left: /a", "True", "True", "True"]
+
+
+def test_a_writer_to_a_full_disk_leaves_nothing(
+    on_small_disk: Callable[[str], list[str]],
+) -> None:
+    lines = on_small_disk("""
+try:
+    async with await driver.open_writer("/a") as writer:
+        await writer.write(b"b" * 3_000_000)
+except StorageFull as error:
+    print(error)
+print(os.listdir(sys.argv[1]))
+""")
+    assert lines == ["filesystem: no space left: /a", "[]"]
+
+
+# Syncs.
+
+
+def trace(code: str, root: Path, log: Path, *, durability: str = "full", inject: str = "") -> str:
+    """Run `code` under strace; return what it printed."""
+    prefix = ["strace", "-f", "-qq", "-y", "-o", str(log)]
+    prefix += ["-e", "trace=fsync,fdatasync,rename,renameat,renameat2,unlink,mkdir"]
+    if inject:
+        prefix += ["-e", f"inject={inject}"]
+    done = run(code, root, durability=durability, prefix=prefix)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def changes(log: Path, root: Path) -> list[str]:
+    """Return the calls that changed or synced something below `root`, with short names."""
+    found = []
+    for line in log.read_text().splitlines():
+        call = re.search(r"(fsync|fdatasync|rename|unlink|mkdir)\w*\((.*)\) += 0", line)
+        if call is None or str(root) not in call[2]:
+            continue
+        places = re.findall(re.escape(str(root)) + r"([^\">]*)", call[2])
+        places = [re.sub(r"\.[0-9a-f-]{36}\.tmp", "~", place) or "/" for place in places]
+        found.append(" ".join([call[1], *places]))
+    return found
+
+
+@pytest.mark.needs("strace")
+def test_a_put_syncs_the_new_directories_then_the_file_then_its_name(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    assert trace('await driver.put("/a/b/c", b"content")', root, log) == ""
+    assert changes(log, root) == [
+        "mkdir /a",
+        "fsync /",
+        "mkdir /a/b",
+        "fsync /a",
+        "fsync /a/b/c~",
+        "rename /a/b/c~ /a/b/c",
+        "fsync /a/b",
+    ]
+
+
+@pytest.mark.needs("strace")
+def test_a_second_put_syncs_no_directory_that_is_known(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    trace('await driver.put("/a/b", b"1")\nawait driver.put("/a/c", b"2")', root, log)
+    assert changes(log, root)[-3:] == ["fsync /a/c~", "rename /a/c~ /a/c", "fsync /a"]
+    assert changes(log, root).count("fsync /") == 1
+
+
+@pytest.mark.needs("strace")
+def test_an_upload_syncs_its_bytes_before_they_are_moved_and_then_the_new_name(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    code = """
+async with await driver.open_appender("/u/data", create=True) as writer:
+    await writer.write(b"content")
+    await writer.commit()
+    await driver.move("/u/data", "/b/data")
+    await driver.delete("/u")
+"""
+    assert trace(code, root, log) == ""
+    assert [call for call in changes(log, root) if not call.startswith(("mkdir", "fsync /u"))] == [
+        "fsync /",
+        "fsync /",
+        "rename /u/data /b/data",
+        "fsync /b",
+        "fsync /",
+    ]
+    calls = changes(log, root)
+    assert calls.index("fsync /u/data") < calls.index("rename /u/data /b/data")
+    assert calls.index("fsync /u") < calls.index("fsync /u/data")
+
+
+@pytest.mark.needs("strace")
+def test_a_relaxed_store_syncs_nothing(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    code = """
+await driver.put("/a/b/c", b"content")
+async with await driver.open_appender("/u", create=True) as writer:
+    await writer.write(b"content")
+    await writer.commit()
+await driver.move("/u", "/v")
+await driver.delete("/a")
+"""
+    assert trace(code, root, log, durability="relaxed") == ""
+    assert [call for call in changes(log, root) if "sync" in call] == []
+    assert "rename /u /v" in changes(log, root)
+
+
+@pytest.mark.needs("strace")
+def test_a_put_whose_sync_fails_leaves_the_old_value_and_no_file(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    (root / "a").write_bytes(b"old")
+    code = 'await driver.put("/a", b"new")'
+    printed = trace(code, root, tmp_path / "log", inject="fsync:error=EIO:when=1")
+    assert printed == "DriverUnavailable filesystem: EIO: /a\n"
+    assert (root / "a").read_bytes() == b"old"
+    assert files(root) == ["a"]
+
+
+@pytest.mark.needs("strace")
+def test_bytes_whose_sync_failed_are_never_taken_for_stored(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    code = """
+writer = await driver.open_appender("/a", create=True)
+await writer.write(b"content")
+for turn in range(2):
+    try:
+        await writer.commit()
+    except DriverError as error:
+        print(error)
+try:
+    await driver.open_appender("/a")
+except DriverError as error:
+    print(error)
+"""
+    # The first sync is that of the directory.
+    printed = trace(code, root, tmp_path / "log", inject="fsync:error=EIO:when=2")
+    assert printed.splitlines() == [
+        "filesystem: EIO: /a",
+        "filesystem: path not found: /a",
+        "filesystem: path not found: /a",
+    ]
+    assert files(root) == []
+
+
+@pytest.mark.needs("strace")
+def test_a_new_value_whose_sync_failed_is_not_committed_by_a_second_try(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    code = """
+async with await driver.open_writer("/a") as writer:
+    await writer.write(b"content")
+    for turn in range(2):
+        try:
+            await writer.commit()
+        except DriverError as error:
+            print(error)
+"""
+    printed = trace(code, root, tmp_path / "log", inject="fsync:error=EIO:when=1")
+    assert printed.splitlines() == ["filesystem: EIO: /a", "filesystem: path not found: /a"]
+    assert files(root) == []
+
+
+@pytest.mark.needs("strace")
+def test_a_put_whose_directory_sync_fails_is_not_acknowledged(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    printed = trace(
+        'await driver.put("/a", b"new")',
+        root,
+        tmp_path / "log",
+        inject="fsync:error=EIO:when=2",
+    )
+    assert printed == "DriverUnavailable filesystem: EIO: /a\n"
+
+
+@pytest.mark.needs("strace")
+def test_an_upload_that_cannot_be_deleted_is_let_go_all_the_same(
+    root: Path, tmp_path: Path
+) -> None:
+    code = """
+writer = await driver.open_appender("/a", create=True)
+try:
+    await writer.cancel()
+except DriverError as error:
+    print(error)
+async with await driver.open_appender("/a") as writer:
+    print("claimed")
+"""
+    printed = trace(code, root, tmp_path / "log", inject="unlink:error=EROFS:when=1")
+    assert printed.splitlines() == ["filesystem: EROFS: /a", "claimed"]
+
+
+# What is told of it.
+
+
+async def test_no_fault_tells_a_path_of_the_host(driver: StorageDriver, root: Path) -> None:
+    await driver.put("/a/b", b"")
+    (root / "loop").symlink_to("loop")
+    calls: list[Callable[[], object]] = [
+        lambda: driver.get("/missing"),
+        lambda: driver.get("/a"),
+        lambda: driver.get("/loop"),
+        lambda: driver.put("/a", b""),
+        lambda: driver.put("/a/b/c", b""),
+        lambda: driver.put("/loop/x", b""),
+        lambda: driver.put("/" + "n" * 300, b""),
+        lambda: driver.stat("/loop"),
+        lambda: driver.stat("/" + "n" * 300),
+        lambda: driver.move("/missing", "/b"),
+        lambda: driver.move("/a/b", "/a"),
+        lambda: driver.move("/a/b", "/loop/x"),
+        lambda: driver.delete("/loop/x"),
+        lambda: driver.open_appender("/loop"),
+        lambda: driver.open_writer("/loop/x"),
+    ]
+    for call in calls:
+        with pytest.raises(DriverError) as caught:
+            await call()  # type: ignore[misc]
+        assert str(root.parent) not in str(caught.value)
+        assert caught.value.driver == "filesystem"
+
+
+def test_the_root_is_made_at_the_first_write_only(root: Path) -> None:
+    FilesystemDriver(root)
+    assert not root.exists()
+
+
+async def test_new_files_have_the_modes_of_the_incumbent(driver: StorageDriver, root: Path) -> None:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    await driver.put("/a/b", b"")
+    async with await driver.open_appender("/a/c", create=True):
+        pass
+    assert (root / "a").stat().st_mode & 0o777 == 0o777 & ~mask
+    assert (root / "a" / "b").stat().st_mode & 0o777 == 0o666 & ~mask
+    assert (root / "a" / "c").stat().st_mode & 0o777 == 0o666 & ~mask
