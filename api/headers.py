@@ -90,9 +90,7 @@ def matches_etag(header: str, digest: Digest, *, strong: bool = False) -> bool:
     text = str(digest)
     if header.strip() in ("*", text):
         return True
-    return any(
-        match[2] == text and not (strong and match[1]) for match in _ETAG.finditer(header)
-    )
+    return any(match[2] == text and not (strong and match[1]) for match in _ETAG.finditer(header))
 
 
 def parse_media_type(header: str | None) -> str | None:
