@@ -202,7 +202,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return _answer(request.method, _NOT_ALLOWED, [item], {"Allow": allow})
     if error.status_code == _NOT_FOUND.status:
         return _answer(
-            request.method, _NOT_FOUND, [_item(_NOT_FOUND, detail={"path": request.url.path})]
+            request.method, _NOT_FOUND, [_item(_NOT_FOUND, detail={"path": request.scope["path"]})]
         )
     kind = ErrorKind(error.status_code, "UNSUPPORTED", str(error.detail))
     return _answer(request.method, kind, [_item(kind)], error.headers or {})
