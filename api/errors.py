@@ -2,7 +2,7 @@
 
 Spec: distribution-spec 1.1, "Error Codes". Codes beyond its table are those of Docker's registry
 (TAG_INVALID, RANGE_INVALID, PAGINATION_NUMBER_INVALID, UNAVAILABLE, UNKNOWN), and NOT_FOUND for a
-path that is no endpoint.
+path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,6 +44,7 @@ from core.errors import (
 
 __all__ = [
     "ERROR_TABLE",
+    "BodyOverdue",
     "ErrorBoundary",
     "ErrorKind",
     "PreconditionFailed",
@@ -53,6 +54,14 @@ __all__ = [
 ]
 
 _log = structlog.get_logger()
+
+
+class BodyOverdue(RegistryError):
+    """A client that fell silent inside the body of its request."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        reason = "nothing came for longer than the registry waits"
+        super().__init__(reason, reason=reason, timeout_seconds=int(timeout_seconds))
 
 
 class RangeNotSatisfiable(RegistryError):
@@ -92,6 +101,7 @@ class ErrorKind:
 
 ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     BlobUnknown: ErrorKind(404, "BLOB_UNKNOWN", "blob unknown to registry"),
+    BodyOverdue: ErrorKind(408, "REQUEST_TIMEOUT", "the request body took too long"),
     DigestInvalid: ErrorKind(
         400, "DIGEST_INVALID", "provided digest did not match uploaded content"
     ),
@@ -192,7 +202,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return _answer(request.method, _NOT_ALLOWED, [item], {"Allow": allow})
     if error.status_code == _NOT_FOUND.status:
         return _answer(
-            request.method, _NOT_FOUND, [_item(_NOT_FOUND, detail={"path": request.url.path})]
+            request.method, _NOT_FOUND, [_item(_NOT_FOUND, detail={"path": request.scope["path"]})]
         )
     kind = ErrorKind(error.status_code, "UNSUPPORTED", str(error.detail))
     return _answer(request.method, kind, [_item(kind)], error.headers or {})
