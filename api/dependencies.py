@@ -22,6 +22,7 @@ from core.storage import (
 )
 
 __all__ = [
+    "DIGEST_PATTERN",
     "BlobDigest",
     "CurrentRepository",
     "CurrentSettings",
@@ -34,7 +35,9 @@ __all__ = [
     "UploadId",
 ]
 
-_DIGEST_PATTERN = r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
+DIGEST_PATTERN = r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
+"""Spec: OCI image-spec, "Digests": the grammar of a digest, of any algorithm."""
+
 _EXAMPLE_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
@@ -81,7 +84,7 @@ async def _get_digest(
         str,
         Path(
             description="Digest of the blob: sha256, sha384 or sha512.",
-            json_schema_extra={"pattern": f"^{_DIGEST_PATTERN}$"},
+            json_schema_extra={"pattern": f"^{DIGEST_PATTERN}$"},
             examples=[_EXAMPLE_DIGEST],
         ),
     ],
@@ -94,7 +97,7 @@ async def _get_reference(
         str,
         Path(
             description="Tag or digest of the manifest.",
-            json_schema_extra={"pattern": f"^({TAG_PATTERN}|{_DIGEST_PATTERN})$"},
+            json_schema_extra={"pattern": f"^({TAG_PATTERN}|{DIGEST_PATTERN})$"},
             examples=["latest", _EXAMPLE_DIGEST],
         ),
     ],
@@ -123,7 +126,8 @@ UploadId = Annotated[
     str,
     Path(
         description="Id of the upload, as its Location has it.",
-        json_schema_extra={"format": "uuid"},
+        # A string and no UUID: what it looks like is no promise of the contract.
+        json_schema_extra={"pattern": "^[a-zA-Z0-9_.=-]+$"},
         examples=["7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"],
     ),
 ]

@@ -45,6 +45,7 @@ from core.errors import (
 __all__ = [
     "ERROR_TABLE",
     "BodyOverdue",
+    "UNEXPECTED",
     "ErrorBoundary",
     "ErrorKind",
     "PreconditionFailed",
@@ -132,7 +133,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
 
 _NOT_FOUND = ErrorKind(404, "NOT_FOUND", "no such endpoint")
 _NOT_ALLOWED = ErrorKind(405, "UNSUPPORTED", "the endpoint does not have this method")
-_UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been logged")
+UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been logged")
 _DISCONNECTED = ErrorKind(400, "SIZE_INVALID", "the request ended before its content")
 _INVALID = ErrorKind(400, "UNSUPPORTED", "invalid request")
 
@@ -175,7 +176,7 @@ class ErrorBoundary:
                 # Too late for an error body: the server cuts the connection, so that the client
                 # cannot take what it has for the whole.
                 raise
-            response = _answer(scope["method"], _UNEXPECTED, [_item(_UNEXPECTED)])
+            response = _answer(scope["method"], UNEXPECTED, [_item(UNEXPECTED)])
             await response(scope, receive, send)
 
 
@@ -232,7 +233,7 @@ def _find_kind(error: RegistryError) -> ErrorKind:
         kind = ERROR_TABLE.get(ancestor)
         if kind is not None:
             return kind
-    return _UNEXPECTED
+    return UNEXPECTED
 
 
 def _item(

@@ -94,10 +94,15 @@ def matches_etag(header: str, digest: Digest, *, strong: bool = False) -> bool:
 
 
 def parse_media_type(header: str | None) -> str | None:
-    """Return a Content-Type without its parameters, or None if there is none."""
+    """Return a Content-Type without its parameters, or None if it does not tell what this is.
+
+    Spec: RFC 9110, section 8.3: without the header, and so with `application/octet-stream`, the
+    content has to be looked at.
+    """
     if header is None:
         return None
-    return header.partition(";")[0].strip().lower() or None
+    media_type = header.partition(";")[0].strip().lower()
+    return media_type if media_type not in {"", "application/octet-stream"} else None
 
 
 def blob_location(name: RepositoryName, digest: Digest) -> str:
