@@ -44,8 +44,8 @@ from core.errors import (
 
 __all__ = [
     "ERROR_TABLE",
-    "BodyOverdue",
     "UNEXPECTED",
+    "BodyOverdue",
     "ErrorBoundary",
     "ErrorKind",
     "PreconditionFailed",

@@ -94,10 +94,14 @@ def test_an_algorithm_is_found_by_its_name() -> None:
 # FIPS 180-4, and what sha256sum and sha512sum print for no input and for two blocks of zeros.
 EMPTY = {
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "sha384:38b060a751ac96384cd9327eb1b1e36a21fdb71114be0743"
-    "4c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b",
-    "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
-    "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+    (
+        "sha384:38b060a751ac96384cd9327eb1b1e36a21fdb71114be0743"
+        "4c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b"
+    ),
+    (
+        "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
+        "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e"
+    ),
 }
 EMPTY_TAR = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 
