@@ -108,9 +108,7 @@ def test_head_passes_over_the_range(repository: Repository, blob: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_condition_says_nothing_of_what_is_not_there(
-    repository: Repository, method: str
-) -> None:
+def test_a_condition_says_nothing_of_what_is_not_there(repository: Repository, method: str) -> None:
     for kind in ("blobs", "manifests"):
         target = f"{repository.url}/{kind}/{OTHER}"
         headers = {"If-None-Match": f'"{OTHER}"'}
