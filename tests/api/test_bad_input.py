@@ -86,8 +86,8 @@ def test_a_digest_that_is_none_is_refused_wherever_one_is_asked_for(
         wire.ask("POST", f"{repository.url}/blobs/uploads/?digest={quoted}", BLOB),
     ]
     if bad and "/" not in bad:
-        for path in ("blobs", "referrers"):
-            answers.append(wire.get(f"{repository.url}/{path}/{quoted}"))
+        paths = ("blobs", "referrers")
+        answers += [wire.get(f"{repository.url}/{path}/{quoted}") for path in paths]
     for answer in answers:
         assert answer.assert_error(400, "DIGEST_INVALID")["digest"] == bad
     wire.ask("PUT", location.partition("?")[0], BLOB).assert_error(400, "DIGEST_INVALID")
