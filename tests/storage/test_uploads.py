@@ -543,9 +543,9 @@ async def test_an_upload_that_is_cancelled_anywhere_in_finish_is_finished_or_goe
             await upload.read_from(stream(CONTENT))
         faulty = FaultyDriver(driver, cancel)
         with scope:
-            async with await Registry(faulty).repository(R).layers.resume(
-                started.upload_id
-            ) as upload:
+            async with (
+                await Registry(faulty).repository(R).layers.resume(started.upload_id) as upload
+            ):
                 await upload.finish(DIGEST)
         await assert_whole(driver)
         repository = Registry(driver).repository(R)
