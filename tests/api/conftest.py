@@ -23,7 +23,7 @@ def api_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api_service(api_folder: Path) -> Iterator[Service]:
     """The registry of this folder's tests."""
     with running_registry(
-        api_folder, MOORAGE_UPLOADS__BODY_TIMEOUT_SECONDS="1", MOORAGE_LISTS__MAX_ENTRIES="20"
+        api_folder, MOORAGE_UPLOADS__BODY_TIMEOUT_SECONDS="2", MOORAGE_LISTS__MAX_ENTRIES="20"
     ) as service:
         yield service
 

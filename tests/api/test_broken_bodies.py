@@ -113,7 +113,7 @@ def test_a_client_that_falls_silent_is_told_and_its_bytes_stay(
         connection.sendall(head + CONTENT[:1000])
         started = time.monotonic()
         status, _, body = read_answer(connection)
-        assert 0.9 < time.monotonic() - started < 4
+        assert 1.9 < time.monotonic() - started < 6
     assert status == 408
     assert b"REQUEST_TIMEOUT" in body
     if method == "POST":
@@ -125,10 +125,10 @@ def test_a_client_that_falls_silent_is_told_and_its_bytes_stay(
 
 
 def test_a_client_that_is_slow_but_not_silent_is_waited_for(repository: Repository) -> None:
-    head = request("PATCH", repository.start(), "Content-Length: 6")
+    head = request("PATCH", repository.start(), "Content-Length: 8")
     with repository.wire.service.connect() as connection:
         connection.sendall(head)
-        for _ in range(6):
+        for _ in range(8):
             time.sleep(0.3)
             connection.sendall(b"x")
         assert read_answer(connection)[0] == 202

@@ -1,4 +1,4 @@
-"""Requests made up at random: no answer is a failure of the server, and every error is well said."""
+"""Requests made up at random: none makes the server fail, and every error is well said."""
 
 import http.client
 from urllib.parse import quote
@@ -60,7 +60,7 @@ def fuzzed(api_service: Service) -> Wire:
 
 @pytest.mark.timeout(60)
 @settings(
-    max_examples=600,
+    max_examples=1500,
     deadline=None,
     derandomize=True,
     database=None,

@@ -19,17 +19,22 @@ __all__: list[str] = []
 CONTENT = os.urandom(3 * 1024 * 1024)
 
 
-def bytes_read(service: Service) -> dict[int, int]:
-    """Give what each worker of a service has read so far, by its process."""
+def wait_for_workers(service: Service, count: int) -> list[int]:
+    """Wait until that many workers serve, and give their processes."""
     started = "Started server process ["
-    pids = [
-        int(line["event"].removeprefix(started).rstrip("]"))
-        for line in service.log_lines()
-        if line["event"].startswith(started)
-    ]
-    return {
-        pid: int(Path(f"/proc/{pid}/io").read_text().split("rchar:")[1].split()[0]) for pid in pids
-    }
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        events = [line["event"] for line in service.log_lines()]
+        if events.count("Application startup complete.") == count:
+            found = [event for event in events if event.startswith(started)]
+            return [int(event.removeprefix(started).rstrip("]")) for event in found]
+        time.sleep(0.05)
+    raise AssertionError(service.log_file.read_text())
+
+
+def bytes_read(pid: int) -> int:
+    """Give what a process has read so far from files and connections."""
+    return int(Path(f"/proc/{pid}/io").read_text().split("rchar:")[1].split()[0])
 
 
 def patch_head(location: str, length: int) -> bytes:
@@ -142,7 +147,7 @@ def test_workers_share_uploads_and_deletes(tmp_path: Path) -> None:
     with running_registry(tmp_path, MOORAGE_SERVER__WORKERS="2") as service:
         repository = Repository(Wire(service), "a/b")
         # Each request has a connection of its own, so that the workers take turns.
-        before = bytes_read(service)
+        before = {pid: bytes_read(pid) for pid in wait_for_workers(service, 2)}
         for step in range(15):
             content = f"{step} ".encode() * 1000
             location = repository.start()
@@ -160,9 +165,8 @@ def test_workers_share_uploads_and_deletes(tmp_path: Path) -> None:
                 assert {repository.wire.head(there).status for _ in range(4)} == {200}
                 assert repository.wire.delete(there).status == 202
                 assert {repository.wire.head(there).status for _ in range(4)} == {404}
-        after = bytes_read(service)
-        assert len(after) == 2
-        assert all(after[pid] - before[pid] > 10_000 for pid in after)
+        assert len(before) == 2
+        assert all(bytes_read(pid) - earlier > 10_000 for pid, earlier in before.items())
 
 
 def test_two_registries_share_one_store(tmp_path: Path) -> None:
@@ -200,6 +204,7 @@ def test_a_writer_in_another_process_is_refused_too(tmp_path: Path, other: str) 
             if other == "worker"
             else stack.enter_context(running_registry(tmp_path, root=root, name="two"))
         )
+        wait_for_workers(first, int(workers))
         location = Repository(Wire(first), "a/b").start()
         with first.connect() as connection:
             connection.sendall(patch_head(location, len(CONTENT)) + CONTENT[:1000])

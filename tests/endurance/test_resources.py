@@ -162,6 +162,13 @@ def test_many_large_transfers_at_once_fit_into_200_mib(tmp_path: Path) -> None:
     assert peak < 200
 
 
+def write_for_ever(path: Path) -> None:
+    """Write until the disk is full, to the last page."""
+    with path.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+
+
 _FULL_DISK = """
 import sys
 from pathlib import Path
@@ -219,12 +226,8 @@ def fill_the_disk(folder: Path) -> None:
             assert read_store(disk).items() >= before.items()
 
         filler = disk / "filler"
-        with filler.open("wb", buffering=0) as stream:
-            try:
-                while stream.write(bytes(4096)):
-                    pass
-            except OSError as error:
-                assert error.errno == 28
+        with pytest.raises(OSError, match="No space left"):
+            write_for_ever(filler)
         answer = repository.wire.ask("POST", f"{repository.url}/blobs/uploads/")
         answer.assert_error(507, "UNAVAILABLE")
         answer = repository.put_manifest(payload + b" ", "other")
