@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from api.contract.examples import MANIFESTS, find_error
 from api.contract.headers import (
+    ALLOW,
     API_VERSION,
     REQUEST_ID,
     RETRY_AFTER,
@@ -14,7 +15,7 @@ from api.contract.headers import (
 )
 from api.errors import ERROR_TABLE, UNEXPECTED
 from api.models import ErrorItem, ErrorList
-from core.errors import DriverError, RegistryError
+from core.errors import DriverError, OperationUnsupported, RegistryError
 from core.manifest import MANIFEST_MODELS
 
 __all__ = [
@@ -34,6 +35,12 @@ Answers: TypeAlias = dict[int | str, dict[str, Any]]
 """Responses by status, in the form in which FastAPI takes them."""
 
 _Content: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+_FIELDS_OF_STATUS: Mapping[int, tuple[HeaderField, ...]] = {
+    ERROR_TABLE[DriverError].status: (RETRY_AFTER,),
+    ERROR_TABLE[OperationUnsupported].status: (ALLOW,),
+}
+"""Headers that every error of a status has."""
 
 _OCTETS = "application/octet-stream"
 _BYTES = {"type": "string", "format": "binary"}
@@ -95,8 +102,7 @@ def errors(
     found: Answers = {}
     for status, items in sorted(by_status.items()):
         more = (fields or {}).get(status, ())
-        if status == ERROR_TABLE[DriverError].status:
-            more = (*more, RETRY_AFTER)
+        more = (*more, *_FIELDS_OF_STATUS.get(status, ()))
         text = "; ".join(f"`{item.code}`: {item.message}" for item in items.values())
         content = _error_content(items) if body else None
         found |= answer(status, f"{text}.", *more, content=content)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from api.errors import PreconditionFailed, RangeNotSatisfiable, TooManyTags
+from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
     BlobUnknown,
     DigestMismatch,
@@ -86,6 +86,7 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 
 _EXAMPLES: tuple[RegistryError, ...] = (
     BlobUnknown(digest=DIGEST, name=NAME),
+    BodyOverdue(60),
     DigestMismatch(expected=DIGEST, actual=_OTHER_DIGEST),
     DriverUnavailable("/", "not told to clients"),
     ManifestBlobUnknown(digest=DIGEST, field="layers[0]"),

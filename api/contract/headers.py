@@ -7,6 +7,7 @@ from api.dependencies import DIGEST_PATTERN
 
 __all__ = [
     "ACCEPT_RANGES",
+    "ALLOW",
     "API_VERSION",
     "BLOB_LOCATION",
     "CACHE_CONTROL",
@@ -189,6 +190,13 @@ TAGS = HeaderField(
     example="1.0, latest",
     always=False,
 )
+ALLOW = HeaderField(
+    name="Allow",
+    key="Allow",
+    description="The methods that the endpoint has.",
+    example="GET, HEAD",
+)
+
 RETRY_AFTER = HeaderField(
     name="Retry-After",
     key="RetryAfter",
@@ -198,6 +206,7 @@ RETRY_AFTER = HeaderField(
 
 FIELDS = (
     ACCEPT_RANGES,
+    ALLOW,
     API_VERSION,
     BLOB_LOCATION,
     CACHE_CONTROL,

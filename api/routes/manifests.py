@@ -18,7 +18,7 @@ from api.contract.headers import (
     TAGS,
 )
 from api.dependencies import CurrentRepository, CurrentSettings, DeleteAllowed, ManifestReference
-from api.errors import TooManyTags
+from api.errors import BodyOverdue, TooManyTags
 from api.headers import (
     API_VERSION,
     format_etag,
@@ -62,7 +62,7 @@ _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
 _UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
 _REFUSED = (
     *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
-    *(ManifestTooLarge, TooManyTags, StorageFull),
+    *(ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
 )
 
 

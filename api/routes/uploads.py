@@ -16,6 +16,7 @@ from api.contract.headers import (
     UPLOAD_UUID,
 )
 from api.dependencies import DIGEST_PATTERN, CurrentRepository, CurrentSettings, UploadId
+from api.errors import BodyOverdue
 from api.headers import (
     API_VERSION,
     blob_location,
@@ -73,7 +74,7 @@ _OUTDATED = (UPLOAD_LOCATION, RECEIVED)
     responses=answers(
         _PUBLISHED,
         answer(202, "The upload has begun.", *_PROGRESS),
-        errors(NameInvalid, DigestInvalid, StorageFull),
+        errors(NameInvalid, DigestInvalid, BodyOverdue, StorageFull),
     ),
     openapi_extra=blob_body("The whole blob, if `digest` is given.", required=False),
 )
@@ -159,7 +160,8 @@ async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Resp
     responses=answers(
         answer(202, "The bytes are kept; more may follow.", *_PROGRESS),
         errors(
-            *(*_UNKNOWN, UploadBusy, SizeInvalid, RangeInvalid, StorageFull),
+            *(*_UNKNOWN, UploadBusy, SizeInvalid, RangeInvalid),
+            *(BodyOverdue, StorageFull),
             fields={416: _OUTDATED},
         ),
     ),
@@ -191,7 +193,8 @@ async def patch_upload(
     responses=answers(
         _PUBLISHED,
         errors(
-            *(*_UNKNOWN, UploadBusy, DigestInvalid, SizeInvalid, RangeInvalid, StorageFull),
+            *(*_UNKNOWN, UploadBusy, DigestInvalid, SizeInvalid, RangeInvalid),
+            *(BodyOverdue, StorageFull),
             fields={416: _OUTDATED},
         ),
     ),

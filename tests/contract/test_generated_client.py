@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit

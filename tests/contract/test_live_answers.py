@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,9 +88,11 @@ def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
         _pull_manifests(tour, manifest)
         _list_tags_and_referrers(tour, manifest)
         _delete(tour, manifest)
-    with _touring(tmp_path, "keeping", MOORAGE_DELETE__ENABLED="false") as kept:
+    strict = {"MOORAGE_DELETE__ENABLED": "false", "MOORAGE_UPLOADS__BODY_TIMEOUT_SECONDS": "1"}
+    with _touring(tmp_path, "strict", **strict) as kept:
         kept.ask("DELETE", f"{_NAME}/blobs/{_UNKNOWN}", 405)
         kept.ask("DELETE", f"{_NAME}/manifests/1.0", 405)
+        _fall_silent(kept)
     assert tour.seen | kept.seen == {
         seen for seen in _CONTRACT.list_seen() if seen.status < "5" and seen.status != "default"
     }
@@ -153,6 +156,18 @@ def _contend_for_an_upload(tour: _Tour) -> None:
         tour.ask("PATCH", place, 409, content=b"x")
         tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 409)
         slow.sendall(b"67890")
+
+
+def _fall_silent(tour: _Tour) -> None:
+    def body() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(1.5)
+
+    tour.ask("POST", f"{_NAME}/blobs/uploads/?digest={_UNKNOWN}", 408, content=body())
+    tour.ask("PATCH", tour.start(), 408, content=body())
+    place = tour.start().partition("?")[0]
+    tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 408, content=body())
+    tour.ask("PUT", f"{_NAME}/manifests/1.0", 408, content=body())
 
 
 def _wait_for_bytes(tour: _Tour, place: str) -> None:
