@@ -1,4 +1,4 @@
-"""The lines of docs/clients.md work as they are printed, where the tests have the program."""
+"""The lines of README.md and docs/clients.md work as printed, where the tests have the program."""
 
 import re
 import sys
@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.timeout(90),
 ]
 
+_README = REPOSITORY / "README.md"
 _DOCUMENT = REPOSITORY / "docs" / "clients.md"
 _SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -55,6 +56,21 @@ def test_the_lines_for_oras_in_python_work(
     assert (programs.folder / "pulled" / "report.txt").read_text() == "all is well\n"
 
 
+@pytest.mark.needs("podman", "crun")
+def test_the_lines_of_the_readme_work(registry: Service, team: str, programs: Programs) -> None:
+    text = _README.read_text(encoding="utf-8")
+    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    (push_and_pull,) = (part for part in section if part.startswith("Push and pull\n"))
+    blocks = [block for _, block in _BLOCK.findall(push_and_pull)]
+    own, podman, docker, skopeo = blocks
+    assert docker.startswith("# docker\n")
+    programs.run("bash", "-eu", "-c", _here(own + podman + skopeo, registry, team))
+    repository = f"{registry.host}/{team}"
+    assert programs.digest(f"docker://{repository}/copy:1.0") == programs.digest(
+        f"docker://{repository}/app:1.0"
+    )
+
+
 def _run_lines(title: str, registry: Service, team: str, programs: Programs) -> None:
     programs.run("bash", "-eu", "-c", _lines(title, "sh", registry, team))
 
@@ -64,6 +80,10 @@ def _lines(title: str, language: str, registry: Service, team: str) -> str:
     text = _DOCUMENT.read_text(encoding="utf-8")
     section = dict(_SECTION.findall(text))[title]
     lines = "".join(block for kind, block in _BLOCK.findall(section) if kind == language)
+    return _here(lines, registry, team)
+
+
+def _here(lines: str, registry: Service, team: str) -> str:
     assert "127.0.0.1:5000/team" in lines
     return lines.replace("127.0.0.1:5000/team", f"{registry.host}/{team}").replace(
         "127.0.0.1:5000", registry.host
