@@ -8,7 +8,7 @@ from functools import partial
 from core.drivers import atomic
 from core.drivers.base import DriverReader, FileWriter
 from core.drivers.local_calls import Threads, driver_faults
-from core.errors import DriverUnavailable, PathNotFound, WriterBusy
+from core.errors import PathNotFound, WriterBusy
 
 __all__ = ["LocalAppender", "LocalReader", "LocalWriter", "claim"]
 
@@ -83,13 +83,11 @@ class LocalWriter(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        _check_open(self._path, open=not self._committed and self._descriptor >= 0)
         await self._threads.run(self._path, atomic.write_all, self._descriptor, chunk)
         self._size += len(chunk)
 
     async def commit(self) -> None:
         if not self._committed:
-            _check_open(self._path, open=self._descriptor >= 0)
             await self._threads.run(self._path, self._commit)
             self._committed = True
 
@@ -136,12 +134,10 @@ class LocalAppender(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        _check_open(self._path, open=not self._committed and self._descriptor >= 0)
         await self._threads.run(self._path, self._write, chunk)
 
     async def commit(self) -> None:
         if not self._committed:
-            _check_open(self._path, open=self._descriptor >= 0)
             await self._threads.run(self._path, self._sync)
             self._committed = True
 
@@ -183,11 +179,6 @@ class LocalAppender(FileWriter):
         # A file that was moved is a published blob by now, and must not be written to.
         if not os.path.samestat(os.fstat(self._descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
-
-
-def _check_open(path: str, *, open: bool) -> None:  # noqa: A002 - reads as what it is
-    if not open:
-        raise DriverUnavailable(path, "the writer is committed or closed")
 
 
 def claim(path: str, target: str, descriptor: int) -> None:

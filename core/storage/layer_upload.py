@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
 
 import structlog
 from anyio import CancelScope, to_thread
+from anyio.abc import AsyncResource
 
 from core.digest import SHA256, Algorithm, Digest, Digester, verified
 from core.drivers import FileWriter, StorageDriver
@@ -33,7 +33,7 @@ __all__ = ["LayerUpload"]
 _log = structlog.get_logger()
 
 
-class LayerUpload:
+class LayerUpload(AsyncResource):
     """One unfinished blob. Its state is in the store alone: bytes, and when they began to come.
 
     Used with `async with`. The first call that writes claims the upload, and leaving the block
@@ -63,9 +63,6 @@ class LayerUpload:
         self._offset = offset
         self._digester = Digester(algorithm)
         self._writer: FileWriter | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(
         self,
