@@ -43,7 +43,9 @@ def programs(tmp_path: Path) -> Iterator[Programs]:
     folder = tmp_path / "programs"
     folder.mkdir()
     state = Path(tempfile.mkdtemp(prefix="moorage-"))
-    yield Programs(folder=folder, state=state)
+    own = Programs(folder=folder, state=state)
+    own.make_folders()
+    yield own
     for mounted in reversed(_mounts_below(folder, state)):
         subprocess.run(["umount", "--lazy", mounted], check=True)
     shutil.rmtree(folder)

@@ -98,21 +98,43 @@ class Programs:
 
     def buildah(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         """Run buildah."""
-        return self.run("buildah", *self._storage(), *arguments, cwd=cwd)
+        return self.run("buildah", *arguments, cwd=cwd)
 
     def podman(self, *arguments: str | Path, cwd: Path | None = None) -> str:
         """Run podman, which has the images that buildah has."""
-        temporary = ("--tmpdir", self.state / "podman")
-        return self.run("podman", *self._storage(), *temporary, *arguments, cwd=cwd)
+        return self.run("podman", *arguments, cwd=cwd)
 
-    def _storage(self) -> tuple[str | Path, ...]:
-        roots = ("--root", self.folder / "storage", "--runroot", self.state / "run")
-        return (*roots, "--storage-driver", "vfs")
+    def make_folders(self) -> None:
+        """Make what the programs find there; called once, before the first of them runs."""
+        for folder in (self._home, self._temporary, self.state):
+            folder.mkdir(exist_ok=True, parents=True)
+        roots = f'graphroot = "{self.folder}/storage"\nrunroot = "{self.state}/run"\n'
+        self._storage_settings.write_text(f'[storage]\ndriver = "vfs"\n{roots}')
+        self._engine_settings.write_text(f'[engine]\ntmp_dir = "{self.state}/podman"\n')
+
+    @property
+    def _home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
+    def _storage_settings(self) -> Path:
+        return self.state / "storage.conf"
+
+    @property
+    def _engine_settings(self) -> Path:
+        return self.state / "containers.conf"
 
     def _environment(self) -> dict[str, str]:
-        home, temporary = self.folder / "home", self.folder / "tmp"
-        for folder in (home, temporary):
-            folder.mkdir(exist_ok=True, parents=True)
         inherited = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "LC_ALL": "C.UTF-8"}
-        folders = {"HOME": home, "XDG_RUNTIME_DIR": temporary, "TMPDIR": temporary}
-        return inherited | {name: str(folder) for name, folder in folders.items()}
+        own = {
+            "HOME": self._home,
+            "XDG_RUNTIME_DIR": self._temporary,
+            "TMPDIR": self._temporary,
+            "CONTAINERS_CONF": self._engine_settings,
+            "CONTAINERS_STORAGE_CONF": self._storage_settings,
+        }
+        return inherited | {name: str(path) for name, path in own.items()}
