@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ __all__ = ["main"]
 
 _FULL = Plan(seconds=2.5, slices=3)
 _QUICK = Plan(seconds=0.6, slices=2, huge_bytes=256 * MIB)
+_TERMINATED = 128 + signal.SIGTERM
 _MEMORY_KEY = "memory"
 # Unlike /tmp, never a file system in memory.
 _FOLDER = Path("/var/tmp")  # noqa: S108 - a directory with a random name is made in it
@@ -44,13 +46,15 @@ _NO_INCUMBENT = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and return the exit code: 1 if a server failed, or memory is over."""
     options = _parser().parse_args(arguments)
+    # Told to end, it still ends its servers and removes their stores.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     plan = _plan(options)
     rows = [row for row in ROWS if not options.row or row.key in options.row]
     with_memory = not options.row or _MEMORY_KEY in options.row
     try:
         with tempfile.TemporaryDirectory(prefix="moorage-bench-", dir=options.folder) as folder:
             results = _run(plan, rows, Path(folder), options, with_memory=with_memory)
-    except (LoadError, StartFailed) as error:
+    except (LoadError, StartFailed, ConnectionError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     output = options.output or _default_output()
@@ -64,9 +68,10 @@ def _run(
     plan: Plan, rows: Sequence[Row], folder: Path, options: argparse.Namespace, *, with_memory: bool
 ) -> dict[str, Any]:
     with ExitStack() as stack:
+        # Entered first, so left last: a load that still runs ends when its server does.
+        bench = stack.enter_context(Bench(plan))
         servers = _start(stack, folder, options)
         names = [server.name for server in servers]
-        bench = stack.enter_context(Bench(plan))
         idle = [server.tree.resident_bytes() for server in servers]
         reports = []
         if rows:

@@ -3,14 +3,17 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.content import Content
+from bench.processes import ProcessTree
 from bench.scenarios import ROWS
 from tests.service.running import REPOSITORY
 
@@ -67,6 +70,29 @@ def test_a_missing_incumbent_is_named_and_moorage_is_measured_alone(tmp_path: Pa
     assert figures["memory"] is None
 
 
+def test_a_benchmark_told_to_end_leaves_neither_stores_nor_servers(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "--alone", "--row", "head-blob", "--seconds", "30"]
+    with subprocess.Popen(
+        [*command, "--folder", str(tmp_path), "--output", str(tmp_path / "figures.json")],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "head-blob ...\n"
+        started = ProcessTree(process.pid).pids()[1:]
+
+        process.terminate()
+
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    # The trackers of multiprocessing end a moment after the processes that they watch.
+    deadline = time.monotonic() + 10
+    while (left := _living(started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
 def test_content_has_the_digest_it_says_and_no_two_are_alike() -> None:
     content = Content.make(3 * 1024 * 1024 + 5)
 
@@ -75,3 +101,16 @@ def test_content_has_the_digest_it_says_and_no_two_are_alike() -> None:
     assert len(whole) == content.size
     assert content.digest == f"sha256:{hashlib.sha256(whole).hexdigest()}"
     assert Content.make(content.size).digest != content.digest
+
+
+def _living(pids: list[int]) -> list[int]:
+    """Return those that run; a zombie that nobody has waited for yet does not."""
+    living = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if not state.startswith("Z"):
+            living.append(pid)
+    return living
