@@ -8,7 +8,7 @@ bin := .venv/bin
 pytest := $(bin)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick lint format format-check types check openapi bench lock clean \
+.PHONY: help run test test-quick lint format format-check types check openapi bench bench-quick lock clean \
 	setup-runtime setup-dev test-parts
 
 help: ## Show this list
@@ -43,6 +43,9 @@ openapi: setup-dev ## Write openapi/openapi.json from the code
 
 bench: setup-dev test-parts ## Measure Moorage beside docker-registry
 	$(bin)/python -m bench
+
+bench-quick: setup-dev test-parts ## The same in under a minute, and rougher
+	$(bin)/python -m bench --quick
 
 lock: setup-dev ## Pin the dependencies again (scripts/lock --upgrade to renew them)
 	scripts/lock

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.service.running import Service, clean_environment, free_port, serving
 
-__all__ = ["Service", "running_registry"]
+__all__ = ["Service", "running_registry", "wait_for_claim"]
 
 
 @contextmanager
@@ -36,3 +37,20 @@ def running_registry(
         )
     with serving(Service(port=port, process=process, log_file=log_file), "/v2/") as service:
         yield service
+
+
+def wait_for_claim(root: Path, location: str) -> None:
+    """Wait until a request that is under way has claimed the upload at `location`.
+
+    The system's list of locks tells it: a second request would claim the upload itself if it
+    came first.
+    """
+    upload = (
+        location.partition("?")[0].removeprefix("/v2/").replace("/blobs/uploads/", "/_uploads/")
+    )
+    data = root / "docker/registry/v2/repositories" / upload / "data"
+    lock = f":{data.stat().st_ino} "
+    deadline = time.monotonic() + 5
+    while lock not in Path("/proc/locks").read_text(encoding="ascii"):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

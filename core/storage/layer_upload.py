@@ -107,12 +107,11 @@ class LayerUpload(AsyncResource):
             UploadBusy: another request is writing this upload.
             UploadUnknown: the upload is gone, or its data is.
         """
+        # What is outdated already is refused without keeping others from the upload.
+        self._check_start(start)
         writer = await self._claim()
+        self._check_start(start)
         begin = writer.size
-        if start is not None and start != begin:
-            raise RangeInvalid(
-                "the chunk does not start where the upload ends", offset=begin, given=str(start)
-            )
 
         async def store(block: bytes | bytearray) -> None:
             if size is not None and writer.size + len(block) - begin > size:
@@ -186,6 +185,14 @@ class LayerUpload(AsyncResource):
                 await writer.aclose()
             except PathNotFound:
                 raise self._unknown() from None
+
+    def _check_start(self, start: int | None) -> None:
+        if start is not None and start != self.offset:
+            raise RangeInvalid(
+                "the chunk does not start where the upload ends",
+                offset=self.offset,
+                given=str(start),
+            )
 
     async def _claim(self) -> FileWriter:
         if self._writer is None:

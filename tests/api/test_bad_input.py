@@ -23,6 +23,7 @@ from tests.api.content import (
 )
 from tests.api.stored import read_store
 from tests.api.wire import Wire, add_query
+from tests.live import wait_for_claim
 from tests.service.running import read_answer
 
 __all__: list[str] = []
@@ -145,17 +146,9 @@ def test_a_chunk_that_leaves_a_gap_or_overlaps_is_refused(
     assert finished.status == 201
 
 
-def wait_for_claim(wire: Wire, location: str) -> None:
-    """Wait until a request that is under way has claimed the upload."""
-    outdated = f"{location.partition('?')[0]}?offset=999"
-    deadline = time.monotonic() + 1.5
-    while wire.ask("PATCH", outdated, b"").status != 409:
-        assert time.monotonic() < deadline
-
-
 @pytest.mark.parametrize("second", ["PATCH", "PUT", "PUT without a body"])
 def test_a_second_writer_is_refused_at_once_and_the_first_one_finishes(
-    repository: Repository, second: str
+    repository: Repository, store: Path, second: str
 ) -> None:
     location = repository.start()
     content = bytes(range(256)) * 1024
@@ -167,7 +160,7 @@ def test_a_second_writer_is_refused_at_once_and_the_first_one_finishes(
         target = add_query(location, digest=digest_of(BLOB))
         method = second.split(maxsplit=1)[0]
         body = b"" if second.endswith("body") else BLOB
-        wait_for_claim(repository.wire, location)
+        wait_for_claim(store, location)
         started = time.monotonic()
         answer = repository.wire.ask(method, target, body)
         assert time.monotonic() - started < 1

@@ -19,6 +19,8 @@ from tests.service.running import REPOSITORY
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.timeout(60)
+
 _TINY = ["--quick", "--seconds", "0.05", "--slices", "1", "--large-mib", "2", "--huge-mib", "2"]
 _FIELDS = {"throughput", "cpu", "p50", "p99", "peak_bytes"}
 
@@ -35,7 +37,6 @@ def run_bench(folder: Path, *options: str, **variables: str) -> subprocess.Compl
     )
 
 
-@pytest.mark.timeout(60)
 def test_the_benchmark_measures_every_row_and_leaves_only_its_report(tmp_path: Path) -> None:
     stores, output = tmp_path / "stores", tmp_path / "figures.json"
     stores.mkdir()

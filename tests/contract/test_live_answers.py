@@ -18,7 +18,7 @@ from core.drivers.memory import MemoryDriver
 from core.errors import DriverUnavailable, StorageFull
 from core.manifest import OCI_INDEX, OCI_MANIFEST
 from tests.contract.checker import Contract, Seen
-from tests.live import Service, running_registry
+from tests.live import Service, running_registry, wait_for_claim
 
 __all__: list[str] = []
 
@@ -35,8 +35,9 @@ _NO_UPLOAD = "7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"
 class _Tour:
     """A client of a registry that checks each answer, and remembers what it has seen."""
 
-    def __init__(self, service: Service, client: httpx.Client) -> None:
+    def __init__(self, service: Service, root: Path, client: httpx.Client) -> None:
         self.service = service
+        self.root = root
         self.seen: set[Seen] = set()
         self._client = client
 
@@ -71,7 +72,7 @@ def _touring(folder: Path, name: str, **settings: str) -> Iterator[_Tour]:
         running_registry(folder, name=name, root=folder / name, **settings) as service,
         httpx.Client(base_url=service.url) as client,
     ):
-        yield _Tour(service, client)
+        yield _Tour(service, folder / name, client)
 
 
 def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
@@ -152,7 +153,7 @@ def _contend_for_an_upload(tour: _Tour) -> None:
     with tour.service.connect() as slow:
         head = f"PATCH {place} HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n12345"
         slow.sendall(head.encode())
-        _wait_for_bytes(tour, place)
+        wait_for_claim(tour.root, place)
         tour.ask("PATCH", place, 409, content=b"x")
         tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 409)
         slow.sendall(b"67890")
@@ -168,15 +169,6 @@ def _fall_silent(tour: _Tour) -> None:
     place = tour.start().partition("?")[0]
     tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 408, content=body())
     tour.ask("PUT", f"{_NAME}/manifests/1.0", 408, content=body())
-
-
-def _wait_for_bytes(tour: _Tour, place: str) -> None:
-    """Wait until the slow request holds the upload: an empty chunk is refused then."""
-    with httpx.Client(base_url=tour.service.url) as client:
-        for _ in range(1000):
-            if client.patch(place).status_code == 409:
-                return
-    raise AssertionError("the slow request never began")
 
 
 def _pull_blobs(tour: _Tour) -> None:

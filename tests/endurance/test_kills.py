@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.content import EMPTY_JSON, Repository, digest_of, image
 from tests.api.wire import Wire, add_query
-from tests.live import Service, running_registry
+from tests.live import Service, running_registry, wait_for_claim
 from tests.service.running import read_answer
 
 __all__: list[str] = []
@@ -208,7 +208,7 @@ def test_a_writer_in_another_process_is_refused_too(tmp_path: Path, other: str) 
         location = Repository(Wire(first), "a/b").start()
         with first.connect() as connection:
             connection.sendall(patch_head(location, len(CONTENT)) + CONTENT[:1000])
-            time.sleep(0.5)
+            wait_for_claim(root, location)
             for _ in range(8):
                 answer = Wire(second).ask("PATCH", location, b"x")
                 answer.assert_error(409, "BLOB_UPLOAD_INVALID")
