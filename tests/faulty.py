@@ -98,10 +98,10 @@ class FaultyDriver(StorageDriver):
         return await self.step("stat", path, lambda: self.driver.stat(path))
 
     async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
-        async def collect() -> list[Entry]:  # type: ignore[valid-type] # the method hides it
+        async def collect() -> list[Entry]:
             return [entry async for entry in self.driver.list(path, start_after)]
 
-        for entry in await self.step("list", path, collect):  # type: ignore[attr-defined]
+        for entry in await self.step("list", path, collect):
             yield entry
 
     async def move(self, source: str, destination: str) -> None:

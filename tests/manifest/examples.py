@@ -9,7 +9,7 @@ from core.manifest import (
     OCI_MANIFEST,
 )
 
-__all__ = ["A", "B", "C", "DOCKER", "DOCKER_LIST", "EXAMPLES", "ARTIFACT", "IMAGE", "INDEX"]
+__all__ = ["ARTIFACT", "DOCKER", "DOCKER_LIST", "EXAMPLES", "IMAGE", "INDEX", "A", "B", "C"]
 
 A = str(Digest.of(b"a"))
 B = str(Digest.of(b"b"))

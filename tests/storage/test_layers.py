@@ -8,7 +8,7 @@ from core.digest import SHA256, SHA384, SHA512, Algorithm, Digest
 from core.drivers import StorageDriver
 from core.errors import BlobUnknown
 from core.storage import CHUNK_BYTES, Registry, Repository, RepositoryName
-from tests.storage.pushing import R, ROOT, all_files, push_blob, read_layer
+from tests.storage.pushing import ROOT, R, all_files, push_blob, read_layer
 
 __all__: list[str] = []
 
