@@ -2,18 +2,31 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from api.access_log import AccessLogMiddleware
+from api.contract import build_contract
 from api.dependencies import RegistryState
 from api.errors import ErrorBoundary, install_error_handlers
+from api.logging import configure_logging
 from api.routes import router
 from api.settings import Settings, load_settings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
 from core.storage import Registry
 
 __all__ = ["create_app"]
+
+
+class _Application(FastAPI):
+    """FastAPI, with the contract in the place of what it knows by itself."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the contract, which is made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = build_contract(self.routes)
+        return self.openapi_schema
 
 
 def create_app(settings: Settings | None = None, driver: StorageDriver | None = None) -> FastAPI:
@@ -28,7 +41,10 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
         SettingsError: the settings are wrong.
         ValueError: no driver has the name that the settings give, or it refuses its own settings.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        # A server that was not started by `moorage serve` has not set up the logs either.
+        settings = load_settings()
+        configure_logging(settings.log)
     owned = driver is None
     if driver is None:
         driver = create_driver(settings.storage.driver, settings.storage.driver_options())
@@ -45,8 +61,7 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
             if owned:
                 await driver.aclose()
 
-    app = FastAPI(
-        title="Moorage",
+    app = _Application(
         lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,

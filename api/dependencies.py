@@ -1,9 +1,11 @@
 """What routes are given: path and query text, parsed into the values of the registry."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import BeforeValidator
 
 from api.settings import Settings
 from core.digest import Digest
@@ -20,6 +22,7 @@ from core.storage import (
 )
 
 __all__ = [
+    "DIGEST_PATTERN",
     "BlobDigest",
     "CurrentRepository",
     "CurrentSettings",
@@ -32,7 +35,9 @@ __all__ = [
     "UploadId",
 ]
 
-_DIGEST_PATTERN = r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
+DIGEST_PATTERN = r"[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+"
+"""Spec: OCI image-spec, "Digests": the grammar of a digest, of any algorithm."""
+
 _EXAMPLE_DIGEST = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
@@ -79,7 +84,7 @@ async def _get_digest(
         str,
         Path(
             description="Digest of the blob: sha256, sha384 or sha512.",
-            json_schema_extra={"pattern": f"^{_DIGEST_PATTERN}$"},
+            json_schema_extra={"pattern": f"^{DIGEST_PATTERN}$"},
             examples=[_EXAMPLE_DIGEST],
         ),
     ],
@@ -92,7 +97,7 @@ async def _get_reference(
         str,
         Path(
             description="Tag or digest of the manifest.",
-            json_schema_extra={"pattern": f"^({TAG_PATTERN}|{_DIGEST_PATTERN})$"},
+            json_schema_extra={"pattern": f"^({TAG_PATTERN}|{DIGEST_PATTERN})$"},
             examples=["latest", _EXAMPLE_DIGEST],
         ),
     ],
@@ -105,6 +110,13 @@ async def _check_delete_allowed(settings: CurrentSettings) -> None:
         raise OperationUnsupported("deleting is switched off: delete.enabled is false")
 
 
+def _check_digits(value: object) -> object:
+    # Pydantic takes "1.0", "+1" and "1_0" for integers too.
+    if isinstance(value, str) and re.fullmatch("-?[0-9]+", value) is None:
+        raise ValueError("not an integer")
+    return value
+
+
 CurrentRepository = Annotated[Repository, Depends(_get_repository)]
 BlobDigest = Annotated[Digest, Depends(_get_digest)]
 ManifestReference = Annotated[Reference, Depends(_get_reference)]
@@ -114,12 +126,15 @@ UploadId = Annotated[
     str,
     Path(
         description="Id of the upload, as its Location has it.",
-        json_schema_extra={"format": "uuid"},
+        # A string and no UUID: what it looks like is no promise of the contract.
+        json_schema_extra={"pattern": "^[a-zA-Z0-9_.=-]+$"},
         examples=["7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"],
     ),
 ]
 NParameter = Annotated[
-    int | None, Query(ge=0, description="How many entries to list at most.", examples=[100])
+    int | None,
+    Query(ge=0, description="How many entries to list at most.", examples=[100]),
+    BeforeValidator(_check_digits),
 ]
 LastParameter = Annotated[
     str | None,

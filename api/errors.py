@@ -2,7 +2,7 @@
 
 Spec: distribution-spec 1.1, "Error Codes". Codes beyond its table are those of Docker's registry
 (TAG_INVALID, RANGE_INVALID, PAGINATION_NUMBER_INVALID, UNAVAILABLE, UNKNOWN), and NOT_FOUND for a
-path that is no endpoint.
+path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,6 +44,8 @@ from core.errors import (
 
 __all__ = [
     "ERROR_TABLE",
+    "UNEXPECTED",
+    "BodyOverdue",
     "ErrorBoundary",
     "ErrorKind",
     "PreconditionFailed",
@@ -53,6 +55,14 @@ __all__ = [
 ]
 
 _log = structlog.get_logger()
+
+
+class BodyOverdue(RegistryError):
+    """A client that fell silent inside the body of its request."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        reason = "nothing came for longer than the registry waits"
+        super().__init__(reason, reason=reason, timeout_seconds=int(timeout_seconds))
 
 
 class RangeNotSatisfiable(RegistryError):
@@ -92,6 +102,7 @@ class ErrorKind:
 
 ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     BlobUnknown: ErrorKind(404, "BLOB_UNKNOWN", "blob unknown to registry"),
+    BodyOverdue: ErrorKind(408, "REQUEST_TIMEOUT", "the request body took too long"),
     DigestInvalid: ErrorKind(
         400, "DIGEST_INVALID", "provided digest did not match uploaded content"
     ),
@@ -122,7 +133,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
 
 _NOT_FOUND = ErrorKind(404, "NOT_FOUND", "no such endpoint")
 _NOT_ALLOWED = ErrorKind(405, "UNSUPPORTED", "the endpoint does not have this method")
-_UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been logged")
+UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been logged")
 _DISCONNECTED = ErrorKind(400, "SIZE_INVALID", "the request ended before its content")
 _INVALID = ErrorKind(400, "UNSUPPORTED", "invalid request")
 
@@ -165,7 +176,7 @@ class ErrorBoundary:
                 # Too late for an error body: the server cuts the connection, so that the client
                 # cannot take what it has for the whole.
                 raise
-            response = _answer(scope["method"], _UNEXPECTED, [_item(_UNEXPECTED)])
+            response = _answer(scope["method"], UNEXPECTED, [_item(UNEXPECTED)])
             await response(scope, receive, send)
 
 
@@ -192,7 +203,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return _answer(request.method, _NOT_ALLOWED, [item], {"Allow": allow})
     if error.status_code == _NOT_FOUND.status:
         return _answer(
-            request.method, _NOT_FOUND, [_item(_NOT_FOUND, detail={"path": request.url.path})]
+            request.method, _NOT_FOUND, [_item(_NOT_FOUND, detail={"path": request.scope["path"]})]
         )
     kind = ErrorKind(error.status_code, "UNSUPPORTED", str(error.detail))
     return _answer(request.method, kind, [_item(kind)], error.headers or {})
@@ -222,7 +233,7 @@ def _find_kind(error: RegistryError) -> ErrorKind:
         kind = ERROR_TABLE.get(ancestor)
         if kind is not None:
             return kind
-    return _UNEXPECTED
+    return UNEXPECTED
 
 
 def _item(
@@ -246,6 +257,10 @@ def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
             }
         case RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.size}"}
+        case OperationUnsupported():
+            # RFC 9110, section 15.5.6: a 405 tells what is allowed.
+            allowed = [method for method in _list_methods(request) if method != request.method]
+            return {"Allow": ", ".join(allowed)}
         case StorageFull():
             return {}
         case DriverError():

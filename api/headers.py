@@ -25,7 +25,7 @@ API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]+|\*))?")
 _BYTE_RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
-_ETAG = re.compile(r'(?:W/)?"([^"]*)"')
+_ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
 def format_received(offset: int) -> str:
@@ -79,22 +79,30 @@ def format_etag(digest: Digest) -> str:
     return f'"{digest}"'
 
 
-def matches_etag(header: str, digest: Digest) -> bool:
+def matches_etag(header: str, digest: Digest, *, strong: bool = False) -> bool:
     """Say whether an If-Match or If-None-Match header names the content of `digest`.
 
     Lists, `*` and weak tags are understood, and so is a bare digest, which some clients send.
+    With `strong`, as If-Match has it, a weak tag names nothing.
+
+    Spec: RFC 9110, sections 8.8.3.2, 13.1.1 and 13.1.2.
     """
     text = str(digest)
     if header.strip() in ("*", text):
         return True
-    return any(match[1] == text for match in _ETAG.finditer(header))
+    return any(match[2] == text and not (strong and match[1]) for match in _ETAG.finditer(header))
 
 
 def parse_media_type(header: str | None) -> str | None:
-    """Return a Content-Type without its parameters, or None if there is none."""
+    """Return a Content-Type without its parameters, or None if it does not tell what this is.
+
+    Spec: RFC 9110, section 8.3: without the header, and so with `application/octet-stream`, the
+    content has to be looked at.
+    """
     if header is None:
         return None
-    return header.partition(";")[0].strip().lower() or None
+    media_type = header.partition(";")[0].strip().lower()
+    return media_type if media_type not in {"", "application/octet-stream"} else None
 
 
 def blob_location(name: RepositoryName, digest: Digest) -> str:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 __all__ = ["RequestRefused", "error_body", "refusal_answer"]
 
 
-class RequestRefused(Exception):  # noqa: N818 - it is named for what happened to the request
+class RequestRefused(Exception):
     """A request that the protocol layer will not hand to the application."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str, detail: object = None) -> None:

@@ -178,7 +178,7 @@ def _create_or_exit(factory: str, settings: Settings) -> Any:
             raise refusal from error
         for fault in refusal.faults:
             _log.error("cannot start", reason=fault)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it is logged and the process ends
         _log.exception("cannot start")
     raise SystemExit(STARTUP_FAILURE)
 

@@ -5,10 +5,10 @@ from contextlib import aclosing
 
 from anyio import CancelScope, create_task_group, fail_after
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.errors import BodyOverdue
 from core.errors import BlobUnknown, ManifestTooLarge
 from core.storage import Layer
 
@@ -27,7 +27,8 @@ async def receive_chunks(request: Request, timeout_seconds: float) -> AsyncGener
         timeout_seconds: the longest silence of the client; 0 is no limit.
 
     Raises:
-        ClientDisconnect: the client hung up, or was silent too long, before the body's end.
+        ClientDisconnect: the client hung up before the body's end.
+        BodyOverdue: it was silent too long.
     """
     async with aclosing(request.stream()) as stream:
         while True:
@@ -35,7 +36,7 @@ async def receive_chunks(request: Request, timeout_seconds: float) -> AsyncGener
                 with fail_after(timeout_seconds or None):
                     chunk = await anext(stream, None)
             except TimeoutError:
-                raise ClientDisconnect from None
+                raise BodyOverdue(timeout_seconds) from None
             if chunk is None:
                 return
             if chunk:
@@ -48,6 +49,7 @@ async def read_body(request: Request, max_bytes: int, timeout_seconds: float) ->
     Raises:
         ManifestTooLarge: it is longer than `max_bytes`; no more than that was read.
         ClientDisconnect: the client hung up before its end.
+        BodyOverdue: it was silent too long.
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:

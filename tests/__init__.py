@@ -1,1 +1,1 @@
-"""Tests of Moorage; they mirror the packages they test."""
+"""The tests of Moorage, against real parts wherever there are any."""

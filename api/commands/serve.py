@@ -24,7 +24,7 @@ def serve(
     settings = loaded.settings
     configure_logging(settings.log)
     try:
-        _check_root(settings)
+        _check_storage(settings)
         listener = listen(settings.server)
         exit_code = run_server(settings, listener)
     except StartError as error:
@@ -34,8 +34,10 @@ def serve(
     raise typer.Exit(exit_code)
 
 
-def _check_root(settings: Settings) -> None:
-    """Make the directory of the store if it is missing, and see that it can be written to."""
+def _check_storage(settings: Settings) -> None:
+    """See that the store can be written to, and that all workers will share it."""
+    if settings.storage.driver == "memory" and settings.server.workers > 1:
+        raise StartError("storage.driver: a store in memory cannot be shared by several workers")
     if settings.storage.driver != "filesystem":
         return
     root = settings.storage.filesystem.root

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from api.routes import base, blobs, catalog, manifests, referrers, tags, uploads
+from api.routes import base, blobs, catalog, docs, health, manifests, referrers, tags, uploads
 
 __all__ = ["router"]
 
 router = APIRouter()
-for _part in (base, catalog, uploads, blobs, manifests, referrers, tags):
+for _part in (base, docs, health, catalog, uploads, blobs, manifests, referrers, tags):
     router.include_router(_part.router)

@@ -3,16 +3,28 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.contract import answer, answers, errors
 from api.headers import API_VERSION
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["registry"])
+router = APIRouter(tags=["registry"], default_response_class=Response)
+
+_OBJECT = {"application/json": {"schema": {"type": "object"}, "example": {}}}
+_SPOKEN = "The protocol is spoken here."
 
 
-@router.get("/v2/", operation_id="checkApi")
+@router.get(
+    "/v2/",
+    operation_id="checkApi",
+    responses=answers(answer(200, _SPOKEN, content=_OBJECT), errors(storage=False)),
+)
 @router.get("/v2", include_in_schema=False)
-@router.head("/v2/", include_in_schema=False)
+@router.head(
+    "/v2/",
+    operation_id="headApi",
+    responses=answers(answer(200, _SPOKEN), errors(body=False, storage=False)),
+)
 @router.head("/v2", include_in_schema=False)
 async def check_api() -> Response:
     """Answer that the protocol is spoken here.

@@ -5,32 +5,70 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from starlette.responses import Response
 
+from api.contract import answer, answers, binary, errors, not_modified
+from api.contract.headers import (
+    ACCEPT_RANGES,
+    CACHE_CONTROL,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    DIGEST_OF_CONTENT,
+    ETAG,
+    UNSATISFIED_RANGE,
+)
 from api.dependencies import BlobDigest, CurrentRepository, DeleteAllowed
 from api.errors import PreconditionFailed, RangeNotSatisfiable
 from api.headers import API_VERSION, format_etag, matches_etag, parse_range
 from api.streaming import BlobResponse
 from core.digest import Digest
+from core.errors import BlobUnknown, DigestInvalid, NameInvalid, OperationUnsupported
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/blobs", tags=["blobs"])
+router = APIRouter(prefix="/v2/{name:path}/blobs", tags=["blobs"], default_response_class=Response)
 
 _MAX_AGE = "max-age=31536000"
 """A year: what a digest names never changes."""
 
-IfMatch = Annotated[str | None, Header(description="Pull only what has this ETag.")]
-IfNoneMatch = Annotated[str | None, Header(description="Pull only what has not this ETag.")]
+IfMatch = Annotated[
+    str | None, Header(description="Pull only what has this ETag.", examples=[ETAG.example])
+]
+IfNoneMatch = Annotated[
+    str | None, Header(description="Pull only what has not this ETag.", examples=[ETAG.example])
+]
+
+_FIELDS = (ACCEPT_RANGES, CACHE_CONTROL, DIGEST_OF_CONTENT, ETAG)
 
 
-@router.get("/{digest}", operation_id="getBlob")
+@router.get(
+    "/{digest}",
+    operation_id="getBlob",
+    responses=answers(
+        answer(200, "The blob.", *_FIELDS, content=binary()),
+        answer(206, "The part of the blob.", *_FIELDS, CONTENT_RANGE, content=binary()),
+        not_modified(*_FIELDS),
+        errors(
+            *(NameInvalid, DigestInvalid, BlobUnknown, PreconditionFailed, RangeNotSatisfiable),
+            fields={416: (UNSATISFIED_RANGE,)},
+        ),
+    ),
+)
 async def get_blob(
     repository: CurrentRepository,
     digest: BlobDigest,
     range_: Annotated[
-        str | None, Header(alias="Range", description="Pull only these bytes.")
+        str | None,
+        Header(
+            alias="Range",
+            description="Pull only these bytes: `bytes=start-end`, inclusive, or `bytes=-last`.",
+            examples=["bytes=0-1023"],
+        ),
     ] = None,
     if_range: Annotated[
-        str | None, Header(description="Pull the whole, unless it has this ETag.")
+        str | None,
+        Header(
+            description="Pull the whole, unless it has this ETag.",
+            examples=[ETAG.example],
+        ),
     ] = None,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
@@ -57,7 +95,15 @@ async def get_blob(
     )
 
 
-@router.head("/{digest}", operation_id="headBlob")
+@router.head(
+    "/{digest}",
+    operation_id="headBlob",
+    responses=answers(
+        answer(200, "The blob is here.", *_FIELDS, CONTENT_LENGTH),
+        not_modified(*_FIELDS),
+        errors(NameInvalid, DigestInvalid, BlobUnknown, PreconditionFailed, body=False),
+    ),
+)
 async def head_blob(
     repository: CurrentRepository,
     digest: BlobDigest,
@@ -76,7 +122,14 @@ async def head_blob(
 
 
 @router.delete(
-    "/{digest}", operation_id="deleteBlob", status_code=202, dependencies=[DeleteAllowed]
+    "/{digest}",
+    operation_id="deleteBlob",
+    status_code=202,
+    dependencies=[DeleteAllowed],
+    responses=answers(
+        answer(202, "The repository has the blob no more."),
+        errors(NameInvalid, DigestInvalid, BlobUnknown, OperationUnsupported),
+    ),
 )
 async def delete_blob(repository: CurrentRepository, digest: BlobDigest) -> Response:
     """Remove a blob from this repository; others keep it.
@@ -102,7 +155,7 @@ def _answer_condition(
     digest: Digest, headers: dict[str, str], if_match: str | None, if_none_match: str | None
 ) -> Response | None:
     """Return the answer to a request whose condition decides it. Spec: RFC 9110, 13.2.2."""
-    if if_match is not None and not matches_etag(if_match, digest):
+    if if_match is not None and not matches_etag(if_match, digest, strong=True):
         raise PreconditionFailed(if_match, etag=format_etag(digest))
     if if_none_match is not None and matches_etag(if_none_match, digest):
         return Response(

@@ -3,17 +3,27 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.contract import answer, answers, document, errors
+from api.contract.headers import NEXT_PAGE
 from api.dependencies import CurrentSettings, LastParameter, NParameter, TheRegistry
 from api.headers import API_VERSION, format_next
 from api.models import Catalog
 from api.pages import take_page
+from core.errors import PaginationInvalid
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["registry"])
+router = APIRouter(tags=["registry"], default_response_class=Response)
 
 
-@router.get("/v2/_catalog", operation_id="listRepositories", response_model=Catalog)
+@router.get(
+    "/v2/_catalog",
+    operation_id="listRepositories",
+    responses=answers(
+        answer(200, "A page of the list.", NEXT_PAGE, content=document(Catalog)),
+        errors(PaginationInvalid),
+    ),
+)
 async def list_repositories(
     registry: TheRegistry,
     settings: CurrentSettings,

@@ -7,8 +7,18 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.contract import answer, answers, errors, manifest_body, not_modified
+from api.contract import manifest as any_manifest
+from api.contract.headers import (
+    CONTENT_LENGTH,
+    DIGEST_OF_CONTENT,
+    ETAG,
+    MANIFEST_LOCATION,
+    SUBJECT,
+    TAGS,
+)
 from api.dependencies import CurrentRepository, CurrentSettings, DeleteAllowed, ManifestReference
-from api.errors import TooManyTags
+from api.errors import BodyOverdue, TooManyTags
 from api.headers import (
     API_VERSION,
     format_etag,
@@ -18,21 +28,53 @@ from api.headers import (
 )
 from api.streaming import read_body
 from core.digest import Digest
-from core.errors import DigestMismatch
+from core.errors import (
+    DigestInvalid,
+    DigestMismatch,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestTooLarge,
+    ManifestUnknown,
+    NameInvalid,
+    OperationUnsupported,
+    SizeInvalid,
+    StorageFull,
+    TagInvalid,
+)
 from core.manifest import Manifest, parse_manifest
-from core.storage import Reference, StoredManifest, Tag
+from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/manifests", tags=["manifests"])
+router = APIRouter(
+    prefix="/v2/{name:path}/manifests", tags=["manifests"], default_response_class=Response
+)
 
 _INLINE_BYTES = 64 * 1024
 """Up to this size a manifest is parsed faster than a thread takes its turn."""
 
-IfNoneMatch = Annotated[str | None, Header(description="Pull only what has not this ETag.")]
+IfNoneMatch = Annotated[
+    str | None, Header(description="Pull only what has not this ETag.", examples=[ETAG.example])
+]
+
+_FIELDS = (DIGEST_OF_CONTENT, ETAG)
+_PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
+_UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
+_REFUSED = (
+    *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
+    *(ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
+)
 
 
-@router.get("/{reference}", operation_id="getManifest")
+@router.get(
+    "/{reference}",
+    operation_id="getManifest",
+    responses=answers(
+        answer(200, "The manifest.", *_FIELDS, content=any_manifest()),
+        not_modified(*_FIELDS),
+        errors(*_UNKNOWN),
+    ),
+)
 async def get_manifest(
     repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -47,7 +89,15 @@ async def get_manifest(
     return Response(manifest.payload, headers={**headers, "Content-Type": manifest.media_type})
 
 
-@router.head("/{reference}", operation_id="headManifest")
+@router.head(
+    "/{reference}",
+    operation_id="headManifest",
+    responses=answers(
+        answer(200, "The manifest is here.", *_FIELDS, CONTENT_LENGTH),
+        not_modified(*_FIELDS),
+        errors(*_UNKNOWN, body=False),
+    ),
+)
 async def head_manifest(
     repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -64,7 +114,16 @@ async def head_manifest(
     return Response(headers=headers)
 
 
-@router.put("/{reference}", operation_id="putManifest", status_code=201)
+@router.put(
+    "/{reference}",
+    operation_id="putManifest",
+    status_code=201,
+    responses=answers(
+        answer(201, "The manifest is published.", MANIFEST_LOCATION, *_PUSHED),
+        errors(*_REFUSED),
+    ),
+    openapi_extra=manifest_body(),
+)
 async def put_manifest(
     request: Request,
     repository: CurrentRepository,
@@ -72,10 +131,16 @@ async def put_manifest(
     reference: ManifestReference,
     content_type: Annotated[
         str | None,
-        Header(description="Type of the manifest; without, its own `mediaType` counts."),
+        # The contract tells it with the body.
+        Header(include_in_schema=False),
     ] = None,
     tag: Annotated[
-        Sequence[str], Query(description="Tags to point to the manifest, besides the reference.")
+        Sequence[str],
+        Query(
+            description="Tags to point to the manifest, besides the reference.",
+            json_schema_extra={"items": {"type": "string", "pattern": f"^{TAG_PATTERN}$"}},
+            examples=[["1.0", "latest"]],
+        ),
     ] = (),
 ) -> Response:
     """Push a manifest, by tag or by digest.
@@ -105,7 +170,13 @@ async def put_manifest(
 
 
 @router.delete(
-    "/{reference}", operation_id="deleteManifest", status_code=202, dependencies=[DeleteAllowed]
+    "/{reference}",
+    operation_id="deleteManifest",
+    status_code=202,
+    dependencies=[DeleteAllowed],
+    responses=answers(
+        answer(202, "The tag or the manifest is gone."), errors(*_UNKNOWN, OperationUnsupported)
+    ),
 )
 async def delete_manifest(repository: CurrentRepository, reference: ManifestReference) -> Response:
     """Remove a tag, or a manifest with all tags that point to it.

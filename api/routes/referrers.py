@@ -5,6 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from api.contract import answer, answers, document, errors
+from api.contract.examples import MANIFESTS
+from api.contract.headers import FILTERS_APPLIED, NEXT_PAGE
 from api.dependencies import (
     BlobDigest,
     CurrentRepository,
@@ -13,20 +16,37 @@ from api.dependencies import (
     NParameter,
 )
 from api.headers import API_VERSION, format_next
+from core.errors import DigestInvalid, NameInvalid, PaginationInvalid
 from core.manifest import OCI_INDEX, Descriptor, ImageIndex
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/referrers", tags=["referrers"])
+router = APIRouter(
+    prefix="/v2/{name:path}/referrers", tags=["referrers"], default_response_class=Response
+)
+
+_INDEX = document(ImageIndex, OCI_INDEX, MANIFESTS[OCI_INDEX])
 
 
-@router.get("/{digest}", operation_id="listReferrers", response_model=ImageIndex)
+@router.get(
+    "/{digest}",
+    operation_id="listReferrers",
+    responses=answers(
+        answer(200, "A page of the list.", FILTERS_APPLIED, NEXT_PAGE, content=_INDEX),
+        errors(NameInvalid, DigestInvalid, PaginationInvalid),
+    ),
+)
 async def list_referrers(
     repository: CurrentRepository,
     settings: CurrentSettings,
     digest: BlobDigest,
     artifact_type: Annotated[
-        str | None, Query(alias="artifactType", description="List only what has this type.")
+        str | None,
+        Query(
+            alias="artifactType",
+            description="List only what has this type.",
+            examples=["application/vnd.example.sbom.v1"],
+        ),
     ] = None,
     n: NParameter = None,
     last: LastParameter = None,

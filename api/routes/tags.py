@@ -3,17 +3,27 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.contract import answer, answers, document, errors
+from api.contract.headers import NEXT_PAGE
 from api.dependencies import CurrentRepository, CurrentSettings, LastParameter, NParameter
 from api.headers import API_VERSION, format_next
 from api.models import TagList
 from api.pages import take_page
+from core.errors import NameInvalid, NameUnknown, PaginationInvalid
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/tags", tags=["tags"])
+router = APIRouter(prefix="/v2/{name:path}/tags", tags=["tags"], default_response_class=Response)
 
 
-@router.get("/list", operation_id="listTags", response_model=TagList)
+@router.get(
+    "/list",
+    operation_id="listTags",
+    responses=answers(
+        answer(200, "A page of the list.", NEXT_PAGE, content=document(TagList)),
+        errors(NameInvalid, NameUnknown, PaginationInvalid),
+    ),
+)
 async def list_tags(
     repository: CurrentRepository,
     settings: CurrentSettings,

@@ -6,7 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from api.dependencies import CurrentRepository, CurrentSettings, UploadId
+from api.contract import answer, answers, blob_body, errors
+from api.contract.examples import DIGEST
+from api.contract.headers import (
+    BLOB_LOCATION,
+    DIGEST_OF_CONTENT,
+    RECEIVED,
+    UPLOAD_LOCATION,
+    UPLOAD_UUID,
+)
+from api.dependencies import DIGEST_PATTERN, CurrentRepository, CurrentSettings, UploadId
+from api.errors import BodyOverdue
 from api.headers import (
     API_VERSION,
     blob_location,
@@ -16,12 +26,22 @@ from api.headers import (
 )
 from api.streaming import receive_chunks
 from core.digest import SHA256, Digest, get_algorithm
-from core.errors import DigestInvalid, NameInvalid, RangeInvalid, SizeInvalid
-from core.storage import LayerUpload, Repository, RepositoryName
+from core.errors import (
+    DigestInvalid,
+    NameInvalid,
+    RangeInvalid,
+    SizeInvalid,
+    StorageFull,
+    UploadBusy,
+    UploadUnknown,
+)
+from core.storage import MAX_NAME_LENGTH, NAME_PATTERN, LayerUpload, Repository, RepositoryName
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/blobs/uploads", tags=["uploads"])
+router = APIRouter(
+    prefix="/v2/{name:path}/blobs/uploads", tags=["uploads"], default_response_class=Response
+)
 
 OffsetParameter = Annotated[
     int | None,
@@ -35,30 +55,66 @@ ContentRange = Annotated[
     str | None,
     Header(
         description="Inclusive range of the chunk: `start-end`.",
+        json_schema_extra={"pattern": "^[0-9]+-[0-9]+$"},
         examples=["0-1023"],
     ),
 ]
 
+_DIGEST_SCHEMA = {"pattern": f"^{DIGEST_PATTERN}$"}
+_PROGRESS = (UPLOAD_LOCATION, RECEIVED, UPLOAD_UUID)
+_PUBLISHED = answer(201, "The blob is published.", BLOB_LOCATION, DIGEST_OF_CONTENT)
+_UNKNOWN = (NameInvalid, UploadUnknown)
+_OUTDATED = (UPLOAD_LOCATION, RECEIVED)
 
-@router.post("/", operation_id="startUpload", status_code=202)
+
+@router.post(
+    "/",
+    operation_id="startUpload",
+    status_code=202,
+    responses=answers(
+        _PUBLISHED,
+        answer(202, "The upload has begun.", *_PROGRESS),
+        errors(NameInvalid, DigestInvalid, BodyOverdue, StorageFull),
+    ),
+    openapi_extra=blob_body("The whole blob, if `digest` is given.", required=False),
+)
 @router.post("", include_in_schema=False)
 async def start_upload(
     request: Request,
     repository: CurrentRepository,
     settings: CurrentSettings,
     digest: Annotated[
-        str | None, Query(description="Digest of the body, which is the whole blob.")
+        str | None,
+        Query(
+            description="Digest of the body, which is the whole blob.",
+            json_schema_extra=_DIGEST_SCHEMA,
+            examples=[DIGEST],
+        ),
     ] = None,
     mount: Annotated[
-        str | None, Query(description="Digest of a blob that another repository has.")
+        str | None,
+        Query(
+            description="Digest of a blob that another repository has.",
+            json_schema_extra=_DIGEST_SCHEMA,
+            examples=[DIGEST],
+        ),
     ] = None,
     from_: Annotated[
         str | None,
-        Query(alias="from", description="The repository that has it; without, any one does."),
+        Query(
+            alias="from",
+            description="The repository that has it; without, any one does.",
+            json_schema_extra={"pattern": f"^{NAME_PATTERN}$", "maxLength": MAX_NAME_LENGTH},
+            examples=["base/alpine"],
+        ),
     ] = None,
     digest_algorithm: Annotated[
         str | None,
-        Query(alias="digest-algorithm", description="Algorithm of the digest that will follow."),
+        Query(
+            alias="digest-algorithm",
+            description="Algorithm of the digest that will follow.",
+            examples=["sha512"],
+        ),
     ] = None,
 ) -> Response:
     """Begin an upload, or push a blob in this one request, or mount one.
@@ -76,8 +132,18 @@ async def start_upload(
         return _progress(repository, upload, status=202)
 
 
-@router.get("/{upload_id}", operation_id="getUpload", status_code=204)
-@router.head("/{upload_id}", include_in_schema=False)
+@router.get(
+    "/{upload_id}",
+    operation_id="getUpload",
+    status_code=204,
+    responses=answers(answer(204, "So much has come.", *_PROGRESS), errors(*_UNKNOWN)),
+)
+@router.head(
+    "/{upload_id}",
+    operation_id="headUpload",
+    status_code=204,
+    responses=answers(answer(204, "So much has come.", *_PROGRESS), errors(*_UNKNOWN, body=False)),
+)
 async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
     """Ask how much of an upload has come.
 
@@ -87,7 +153,20 @@ async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Resp
         return _progress(repository, upload, status=204)
 
 
-@router.patch("/{upload_id}", operation_id="patchUpload", status_code=202)
+@router.patch(
+    "/{upload_id}",
+    operation_id="patchUpload",
+    status_code=202,
+    responses=answers(
+        answer(202, "The bytes are kept; more may follow.", *_PROGRESS),
+        errors(
+            *(*_UNKNOWN, UploadBusy, SizeInvalid, RangeInvalid),
+            *(BodyOverdue, StorageFull),
+            fields={416: _OUTDATED},
+        ),
+    ),
+    openapi_extra=blob_body("The next bytes of the blob."),
+)
 async def patch_upload(
     request: Request,
     repository: CurrentRepository,
@@ -107,7 +186,20 @@ async def patch_upload(
         return _progress(repository, upload, status=202)
 
 
-@router.put("/{upload_id}", operation_id="finishUpload", status_code=201)
+@router.put(
+    "/{upload_id}",
+    operation_id="finishUpload",
+    status_code=201,
+    responses=answers(
+        _PUBLISHED,
+        errors(
+            *(*_UNKNOWN, UploadBusy, DigestInvalid, SizeInvalid, RangeInvalid),
+            *(BodyOverdue, StorageFull),
+            fields={416: _OUTDATED},
+        ),
+    ),
+    openapi_extra=blob_body("The last bytes of the blob, if any are missing.", required=False),
+)
 async def finish_upload(
     request: Request,
     repository: CurrentRepository,
@@ -115,7 +207,11 @@ async def finish_upload(
     upload_id: UploadId,
     digest: Annotated[
         str | None,
-        Query(description="Digest of the whole blob.", json_schema_extra={"required": True}),
+        Query(
+            description="Digest of the whole blob.",
+            json_schema_extra={**_DIGEST_SCHEMA, "required": True},
+            examples=[DIGEST],
+        ),
     ] = None,
     offset: OffsetParameter = None,
     content_range: ContentRange = None,
@@ -133,7 +229,12 @@ async def finish_upload(
         return _created(repository, expected)
 
 
-@router.delete("/{upload_id}", operation_id="cancelUpload", status_code=204)
+@router.delete(
+    "/{upload_id}",
+    operation_id="cancelUpload",
+    status_code=204,
+    responses=answers(answer(204, "The upload is gone.", UPLOAD_UUID), errors(*_UNKNOWN)),
+)
 async def cancel_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
     """Abandon an upload and delete what has come.
 

@@ -10,7 +10,15 @@ import stat
 import uuid
 from contextlib import suppress
 
-__all__ = ["DirectoryMaker", "remove", "replace", "sync_directory", "temporary_name", "write_all"]
+__all__ = [
+    "DirectoryMaker",
+    "discard",
+    "remove",
+    "replace",
+    "sync_directory",
+    "temporary_name",
+    "write_all",
+]
 
 _MAX_KNOWN_DIRECTORIES = 65_536
 _ATTEMPTS = 8
@@ -127,3 +135,9 @@ def _remove_tree(target: str) -> None:
                 raise
         else:
             return
+
+
+def discard(temporary: str) -> None:
+    """Remove a file that may be gone: renamed before a sync that failed, or with its directory."""
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)

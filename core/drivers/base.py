@@ -6,8 +6,9 @@ where something was stored; a directory exists as long as something is stored be
 driver may go on showing it when it has become empty.
 
 Values are small and whole (`get`, `put`); content is streamed (`open_reader`, `open_writer`,
-`open_appender`). A driver raises `DriverError` and nothing else, and `CheckedDriver`, which wraps
-every driver, sees to the grammar of paths, so that drivers need not.
+`open_appender`). A driver raises `DriverError` and nothing else. `CheckedDriver`, which wraps every
+driver, sees to the grammar of paths and to writers that are used past their end, so that drivers
+need not.
 
 Every method may be called by many tasks at once, and other processes may work on the same store.
 A call that is cancelled has happened whole or not at all, unless its docstring says otherwise.
@@ -18,8 +19,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Self
+
+from anyio.abc import AsyncResource
 
 __all__ = ["DriverReader", "Entry", "FileWriter", "ObjectInfo", "StorageDriver"]
 
@@ -50,26 +51,7 @@ class Entry:
     is_directory: bool
 
 
-class _Closing(ABC):
-    """Something open, to be used with `async with`."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    @abstractmethod
-    async def aclose(self) -> None:
-        """Release what is held. A second call does nothing."""
-
-
-class DriverReader(_Closing):
+class DriverReader(AsyncResource):
     """One range of a file, read from its start to its end.
 
     The file that was opened is the file that is read, whatever is moved, replaced or deleted
@@ -92,7 +74,7 @@ class DriverReader(_Closing):
         """
 
 
-class FileWriter(_Closing):
+class FileWriter(AsyncResource):
     """Content on its way to one path, written in order by one writer.
 
     `open_writer` gives one whose bytes are unseen until `commit`, and gone if it is closed

@@ -1,4 +1,4 @@
-"""The wrapper around every driver: the grammar of paths, and the names of faults."""
+"""The wrapper around every driver: what callers may ask, and the names of faults."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -102,10 +102,14 @@ class _CheckedReader(DriverReader):
 
 
 class _CheckedWriter(FileWriter):
+    """A writer that its driver is asked nothing of once it is committed or closed."""
+
     def __init__(self, owner: CheckedDriver, path: str, writer: FileWriter) -> None:
         self._owner = owner
         self._path = path
         self._writer = writer
+        self._committed = False
+        self._closed = False
 
     @property
     def size(self) -> int:
@@ -113,16 +117,28 @@ class _CheckedWriter(FileWriter):
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
             await self._writer.write(chunk)
 
     async def commit(self) -> None:
-        with self._owner._named_faults(self._path):
-            await self._writer.commit()
+        if not self._committed:
+            with self._owner._named_faults(self._path):
+                self._check(usable=not self._closed)
+                await self._writer.commit()
+            self._committed = True
 
     async def cancel(self) -> None:
-        with self._owner._named_faults(self._path):
-            await self._writer.cancel()
+        if not self._closed:
+            self._closed = True
+            with self._owner._named_faults(self._path):
+                await self._writer.cancel()
 
     async def aclose(self) -> None:
-        with self._owner._named_faults(self._path):
-            await self._writer.aclose()
+        if not self._closed:
+            self._closed = True
+            with self._owner._named_faults(self._path):
+                await self._writer.aclose()
+
+    def _check(self, *, usable: bool) -> None:
+        if not usable:
+            raise DriverUnavailable(self._path, "the writer is committed or closed")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from core.drivers.base import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
-from core.errors import DriverUnavailable, PathConflict, PathNotFound, WriterBusy
+from core.errors import PathConflict, PathNotFound, WriterBusy
 
 __all__ = ["MemoryDriver"]
 
@@ -140,7 +140,6 @@ class _MemoryWriter(FileWriter):
         self._driver = driver
         self._path = path
         self._content = bytearray()
-        self._closed = False
         self._committed = False
 
     @property
@@ -148,12 +147,10 @@ class _MemoryWriter(FileWriter):
         return len(self._content)
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        _check_open(self._path, open=not self._committed and not self._closed)
         self._content += chunk
 
     async def commit(self) -> None:
         if not self._committed:
-            _check_open(self._path, open=not self._closed)
             await self._driver.put(self._path, bytes(self._content))
             self._committed = True
 
@@ -161,7 +158,8 @@ class _MemoryWriter(FileWriter):
         await self.aclose()
 
     async def aclose(self) -> None:
-        self._closed = True
+        # What was not committed goes with this object.
+        return
 
 
 class _MemoryAppender(FileWriter):
@@ -178,14 +176,12 @@ class _MemoryAppender(FileWriter):
         return len(self._content)
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        _check_open(self._path, open=not self._committed and not self._closed)
         self._check_present()
         self._content += chunk
         self._file.modified_at = datetime.now(UTC)
 
     async def commit(self) -> None:
         if not self._committed:
-            _check_open(self._path, open=not self._closed)
             self._check_present()
             self._committed = True
 
@@ -207,8 +203,3 @@ class _MemoryAppender(FileWriter):
     def _check_present(self) -> None:
         if self._driver._files.get(self._path) is not self._file:
             raise PathNotFound(self._path)
-
-
-def _check_open(path: str, *, open: bool) -> None:  # noqa: A002 - reads as what it is
-    if not open:
-        raise DriverUnavailable(path, "the writer is committed or closed")

@@ -18,6 +18,7 @@ from core.manifest.models import (
     ManifestDocument,
 )
 from core.manifest.parse import (
+    MANIFEST_MODELS,
     Manifest,
     Reference,
     detect_media_type,
@@ -30,6 +31,7 @@ __all__ = [
     "DOCKER_MANIFEST",
     "DOCKER_MANIFEST_LIST",
     "MANIFEST_MEDIA_TYPES",
+    "MANIFEST_MODELS",
     "OCI_ARTIFACT",
     "OCI_INDEX",
     "OCI_MANIFEST",

@@ -39,15 +39,23 @@ from core.manifest.models import (
     ManifestDocument,
 )
 
-__all__ = ["Manifest", "Reference", "detect_media_type", "parse_manifest", "read_manifest"]
+__all__ = [
+    "MANIFEST_MODELS",
+    "Manifest",
+    "Reference",
+    "detect_media_type",
+    "parse_manifest",
+    "read_manifest",
+]
 
-_MODELS: Mapping[str, type[ManifestDocument]] = {
+MANIFEST_MODELS: Mapping[str, type[ManifestDocument]] = {
     OCI_MANIFEST: ImageManifest,
     OCI_INDEX: ImageIndex,
-    OCI_ARTIFACT: ArtifactManifest,
     DOCKER_MANIFEST: DockerManifest,
     DOCKER_MANIFEST_LIST: DockerManifestList,
+    OCI_ARTIFACT: ArtifactManifest,
 }
+"""The types that can be pushed, and what documents of each are."""
 
 _FOREIGN_MEMBERS: Mapping[type[ManifestDocument], tuple[str, ...]] = {
     ImageManifest: ("manifests",),
@@ -134,7 +142,7 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
     """
     if media_type is None:
         media_type = detect_media_type(payload)
-    model = _MODELS.get(media_type)
+    model = MANIFEST_MODELS.get(media_type)
     if model is None:
         raise ManifestInvalid(
             f"manifests of type {media_type} cannot be pushed",

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import AsyncGenerator
-from types import TracebackType
-from typing import Self
+
+from anyio.abc import AsyncResource
 
 from core.drivers import DriverReader, StorageDriver
 from core.errors import PathNotFound
@@ -17,7 +17,7 @@ An upload holds up to two: one being stored, and one being gathered."""
 _BUFFER_BYTES = 64 * 1024
 
 
-class FileReader:
+class FileReader(AsyncResource):
     """A buffered, seekable reader of one file.
 
     The file need not exist: a missing file reads as an empty one. Positions past the end are
@@ -34,17 +34,6 @@ class FileReader:
         self._position = 0
         self._source: DriverReader | None = None
         self._buffer = b""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def read(self, max_bytes: int = CHUNK_BYTES) -> bytes:
         """Return the next bytes, at least one and at most `max_bytes`; empty at the end.

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
 
 import structlog
 from anyio import CancelScope, to_thread
+from anyio.abc import AsyncResource
 
-from core.digest import SHA256, Algorithm, Digest, Digester
+from core.digest import SHA256, Algorithm, Digest, Digester, verified
 from core.drivers import FileWriter, StorageDriver
 from core.errors import (
     DigestMismatch,
@@ -33,7 +33,7 @@ __all__ = ["LayerUpload"]
 _log = structlog.get_logger()
 
 
-class LayerUpload:
+class LayerUpload(AsyncResource):
     """One unfinished blob. Its state is in the store alone: bytes, and when they began to come.
 
     Used with `async with`. The first call that writes claims the upload, and leaving the block
@@ -63,9 +63,6 @@ class LayerUpload:
         self._offset = offset
         self._digester = Digester(algorithm)
         self._writer: FileWriter | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(
         self,
@@ -155,10 +152,11 @@ class LayerUpload:
             raise SizeInvalid(expected=size, actual=total, digest=str(digest))
         try:
             await writer.commit()
-            actual = await self._compute_digest(digest.algorithm, total)
-            if actual != digest:
+            try:
+                await self._verify(digest, total)
+            except DigestMismatch:
                 await self.cancel()
-                raise DigestMismatch(expected=str(digest), actual=str(actual))
+                raise
             with CancelScope(shield=True):
                 await BlobStore(self._driver).adopt(digest, self._path)
                 await write_link(self._driver, paths.layer_link(self._name, digest), digest)
@@ -199,15 +197,21 @@ class LayerUpload:
                 raise UploadBusy(upload_id=self.upload_id, name=str(self._name)) from None
         return self._writer
 
-    async def _compute_digest(self, algorithm: Algorithm, total: int) -> Digest:
-        if self._digester.algorithm is not algorithm or self._digester.size != total:
-            self._digester = Digester(algorithm)
-            async with FileReader(self._driver, self._path, total) as reader:
-                async for chunk in reader.chunks():
-                    await to_thread.run_sync(self._digester.update, chunk)
-        if self._digester.size != total:
-            raise PathNotFound(self._path)
-        return self._digester.digest()
+    async def _verify(self, digest: Digest, total: int) -> None:
+        """Return if the stored content is that of `digest`, which is known if it was all hashed.
+
+        Raises:
+            DigestMismatch: it is not.
+            SizeInvalid: the store gave back another number of bytes than it took.
+        """
+        if self._digester.algorithm is digest.algorithm and self._digester.size == total:
+            actual = self._digester.digest()
+            if actual != digest:
+                raise DigestMismatch(expected=str(digest), actual=str(actual))
+            return
+        async with FileReader(self._driver, self._path, total) as reader:
+            async for _ in verified(reader.chunks(), digest, total):
+                pass
 
     async def _remove_resources(self) -> None:
         try:

@@ -28,6 +28,17 @@ class Registry:
         """Return a handle on a repository, which need not exist. No I/O."""
         return Repository(self._driver, name, missing_references=self._missing_references)
 
+    async def check(self) -> None:
+        """Return if the store answers; an empty one does.
+
+        Raises:
+            DriverError: it does not.
+        """
+        try:
+            await self._driver.stat("/")
+        except PathNotFound:
+            return
+
     async def list_repositories(
         self, start_after: str = ""
     ) -> AsyncGenerator[RepositoryName, None]:

@@ -1,7 +1,7 @@
 """Imports run one way: from HTTP down to values, and never back up.
 
-    api   ->  core.storage  ->  core.drivers   ->  core.errors
-                            ->  core.manifest  ->  core.digest  ->  core.errors
+api   ->  core.storage  ->  core.drivers   ->  core.errors
+                        ->  core.manifest  ->  core.digest  ->  core.errors
 """
 
 import ast

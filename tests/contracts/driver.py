@@ -4,9 +4,9 @@ A driver's own test file subclasses it and gives a fixture `driver`, inside `Che
 two back doors that go around the driver, so that what one method did is not checked with another.
 """
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -961,7 +961,7 @@ class DriverContract(ABC):
     ) -> None:
         async def delete(delay: float) -> None:
             await sleep(delay)
-            with suppress(PathNotFound):
+            with contextlib.suppress(PathNotFound):
                 await driver.delete("/a")
 
         for number in range(30):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.drivers import FilesystemDriver, StorageDriver, create_driver
-from core.drivers.filesystem import _claim
+from core.drivers.local_files import claim
 from core.errors import DriverError, PathNotFound, WriterBusy
 from tests.drivers.child import ROOT, command, run
 
@@ -169,7 +169,7 @@ def test_a_file_that_went_between_opening_and_locking_is_not_claimed(
                 (tmp_path / "new").write_bytes(b"")
                 (tmp_path / "new").replace(target)
         with pytest.raises((PathNotFound, FileNotFoundError)):
-            _claim("/data", str(target), descriptor)
+            claim("/data", str(target), descriptor)
     finally:
         os.close(descriptor)
 
@@ -181,9 +181,9 @@ async def test_a_moved_file_is_not_found_by_the_appender_that_opened_it_before(
 
     def move_and_claim(path: str, target: str, descriptor: int) -> None:
         (root / "a").rename(root / "b")
-        _claim(path, target, descriptor)
+        claim(path, target, descriptor)
 
-    monkeypatch.setattr("core.drivers.filesystem._claim", move_and_claim)
+    monkeypatch.setattr("core.drivers.filesystem.claim", move_and_claim)
     with pytest.raises(PathNotFound):
         await driver.open_appender("/a")
     assert (root / "b").read_bytes() == b"published"

@@ -13,10 +13,9 @@ from api.settings import SettingsError, load_settings
 __all__: list[str] = []
 
 if __name__ == "__main__":
-    root = [Path(argument) for argument in sys.argv[2:]]
-    flags: dict[tuple[str, ...], object] = {
-        ("storage", "filesystem", "root"): path for path in root
-    }
+    flags: dict[tuple[str, ...], object] = {}
+    if sys.argv[2:]:
+        flags["storage", "filesystem", "root"] = Path(sys.argv[2])
     settings = load_settings(flags=flags)
     configure_logging(settings.log)
     try:

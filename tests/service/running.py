@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["REPOSITORY", "Service", "clean_environment", "read_answer", "running_service"]
+__all__ = [
+    "REPOSITORY",
+    "Service",
+    "clean_environment",
+    "free_port",
+    "read_answer",
+    "running_service",
+    "serving",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _START_SECONDS = 20
@@ -33,6 +41,16 @@ class Service:
     port: int
     process: subprocess.Popen[bytes]
     log_file: Path
+
+    @property
+    def host(self) -> str:
+        """Its address and port, as image names begin with it."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where its paths begin."""
+        return f"http://{self.host}"
 
     def connect(self, *, timeout: float = 15) -> socket.socket:
         """Open a connection to it."""
@@ -69,7 +87,7 @@ def running_service(
     tmp_path: Path, *, factory: str = "create_app", root: str = "data", **variables: str
 ) -> Iterator[Service]:
     """Run a service on a free port, `root` as its flag and `variables` in its environment."""
-    port = _free_port()
+    port = free_port()
     log_file = tmp_path / "service.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -79,9 +97,16 @@ def running_service(
             stderr=log,
             stdout=log,
         )
-    service = Service(port=port, process=process, log_file=log_file)
+    with serving(Service(port=port, process=process, log_file=log_file), "/ready") as service:
+        yield service
+
+
+@contextmanager
+def serving(service: Service, path: str) -> Iterator[Service]:
+    """Wait until a service that was just started answers for `path`; stop it at the end."""
+    process = service.process
     try:
-        _wait_until_it_answers(service)
+        _wait_until_it_answers(service, path)
         yield service
     finally:
         if process.poll() is None:
@@ -107,17 +132,18 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(status_line.split()[1]), headers, body
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_until_it_answers(service: Service) -> None:
+def _wait_until_it_answers(service: Service, path: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and service.process.poll() is None:
         try:
-            service.ask(b"GET /ready HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            service.ask(f"GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
         except OSError:
             time.sleep(0.05)
         else:

@@ -91,3 +91,11 @@ def test_a_root_that_cannot_be_made_ends_the_start_with_one_line(tmp_path: Path)
     assert ran.returncode == 1
     (line,) = ran.stderr.splitlines()
     assert line.startswith("moorage: storage.filesystem.root: cannot write to /proc/moorage: ")
+
+
+def test_a_store_in_memory_is_refused_for_several_workers(tmp_path: Path) -> None:
+    """Each worker would have a store of its own, and lose the pushes of the others."""
+    ran = _run(tmp_path, "serve", "--workers", "2", MOORAGE_STORAGE__DRIVER="memory")
+    assert ran.returncode != 0
+    (line,) = ran.stderr.splitlines()
+    assert "cannot be shared by several workers" in line

@@ -104,11 +104,13 @@ def test_a_request_that_is_cut_before_its_answer_gets_one_in_json(tmp_path: Path
 
 
 def test_a_client_that_does_not_read_cannot_hold_up_the_stop(tmp_path: Path) -> None:
-    with running_service(tmp_path, MOORAGE_SERVER__SHUTDOWN_TIMEOUT_SECONDS="1") as service:
-        with service.connect() as connection:
-            connection.sendall(_download(20_000, 0.1))
-            time.sleep(0.5)
-            assert service.stop() == 0
+    with (
+        running_service(tmp_path, MOORAGE_SERVER__SHUTDOWN_TIMEOUT_SECONDS="1") as service,
+        service.connect() as connection,
+    ):
+        connection.sendall(_download(20_000, 0.1))
+        time.sleep(0.5)
+        assert service.stop() == 0
 
 
 def test_an_interrupt_stops_as_a_termination_does(tmp_path: Path) -> None:

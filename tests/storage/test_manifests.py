@@ -17,6 +17,7 @@ from core.errors import (
     ManifestFaults,
     ManifestUnknown,
     NameUnknown,
+    PathNotFound,
     SizeInvalid,
 )
 from core.storage import Registry, Repository, RepositoryName, Tag
@@ -265,13 +266,8 @@ async def count_calls(driver: StorageDriver) -> int:
     await push_blob(Registry(driver).repository(R), CONFIG)
     faulty = FaultyDriver(driver)
     await Registry(faulty).repository(R).manifests.put(image(), [V1])
-    await forget_manifests(driver)
+    await driver.delete(f"{REPOSITORY}/_manifests")
     return len(faulty.calls)
-
-
-async def forget_manifests(driver: StorageDriver) -> None:
-    for path in await all_files(driver, f"{REPOSITORY}/_manifests"):
-        await driver.delete(path)
 
 
 async def is_there(driver: StorageDriver, reference: Tag | Digest) -> bool:
@@ -301,7 +297,9 @@ async def test_a_delete_at_any_moment_of_a_put_leaves_manifest_and_tag_or_neithe
         await Registry(FaultyDriver(driver, delete)).repository(R).manifests.put(manifest, [V1])
         assert await is_there(driver, manifest.digest) == await is_there(driver, V1)
         await assert_whole(driver)
-        await forget_manifests(driver)
+        # In memory a directory goes with the last file in it.
+        with suppress(PathNotFound):
+            await driver.delete(f"{REPOSITORY}/_manifests")
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -349,7 +347,7 @@ async def test_a_put_that_is_interrupted_anywhere_shows_no_tag_without_manifest_
         await Registry(driver).repository(R).manifests.put(manifest, [V1])
         assert await is_there(driver, V1)
         await assert_whole(driver)
-        await forget_manifests(driver)
+        await driver.delete(f"{REPOSITORY}/_manifests")
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -372,7 +370,7 @@ async def test_a_put_that_is_cancelled_anywhere_has_happened_whole_or_not_at_all
         outcomes.add(there)
         await assert_whole(driver)
         if there:
-            await forget_manifests(driver)
+            await driver.delete(f"{REPOSITORY}/_manifests")
     assert outcomes == {False, True}
 
 

@@ -1,0 +1,158 @@
+"""Measuring: slices of load, the servers by turns, and medians of what they gave."""
+
+import multiprocessing
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from bench.load import LoadResult, LoadSpec, run_load
+from bench.operations import Fetch, Operation, PushBlob, Pushed
+from bench.scenarios import SEED_REPOSITORY, Plan, Row, Seed, seed_operations
+from bench.servers import Server
+
+__all__ = ["Bench", "Figures", "MemoryFigures"]
+
+_WARM_UP_REPEATS = 20
+_MEMORY_CONNECTIONS = 4
+_GIB = 1024**3
+_SMALL_BLOB = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one slice of one row gave.
+
+    Attributes:
+        throughput: operations per second, or bytes per second where content is large.
+        cpu: seconds of the server per operation, or per GiB where content is large.
+        p50: seconds.
+        p99: seconds; of few operations the slowest.
+        peak_bytes: the most that one process of the server held.
+    """
+
+    throughput: float
+    cpu: float
+    p50: float
+    p99: float
+    peak_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFigures:
+    """What pushing and pulling huge blobs at once gave.
+
+    Attributes:
+        throughput: bytes per second, both directions together.
+        peak_bytes: the most that one process of the server held meanwhile.
+    """
+
+    throughput: float
+    peak_bytes: float
+
+
+class Bench:
+    """Measures servers with a load generator in a process of its own."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown()
+
+    def seed(self, server: Server) -> Seed:
+        """Push what the rows read."""
+        image, large = seed_operations(self._plan)
+        pushed = self._run(server, (image,), repeats=1).pushed
+        return Seed(
+            manifest=pushed[-1],
+            small=pushed[_SMALL_BLOB],
+            large=self._run(server, (large,), repeats=1).pushed[0],
+        )
+
+    def measure(self, row: Row, servers: Sequence[tuple[Server, Seed]]) -> list[list[Figures]]:
+        """Return the slices of each server, which took turns; the same place, the same turn."""
+        operations = [row.make(self._plan, seed) for _, seed in servers]
+        for (server, _), operation in zip(servers, operations, strict=True):
+            repeats = _WARM_UP_REPEATS if row.size == "small" else 1
+            # The one time that what is pulled is hashed too.
+            self._clean(server, row, self._run(server, (operation,), repeats=repeats).pushed)
+        slices: list[list[Figures]] = [[] for _ in servers]
+        for _ in range(self._plan.slices):
+            for place, (server, _) in enumerate(servers):
+                operation = _without_digest(operations[place])
+                slices[place].append(self._slice(row, server, operation))
+        return slices
+
+    def measure_memory(self, server: Server) -> MemoryFigures:
+        """Push huge blobs and pull another one at once, four connections each."""
+        push = PushBlob(repository="bench/huge", size=self._plan.huge_bytes, patch=True)
+        seeded = replace(push, repository=SEED_REPOSITORY)
+        blob = self._run(server, (seeded,), repeats=1).pushed[0]
+        path = f"/v2/{SEED_REPOSITORY}/blobs/{blob.digest}"
+        pull = Fetch(path=path, size=blob.size)
+        server.tree.reset_peak()
+        operations = (push, pull) * _MEMORY_CONNECTIONS
+        result = self._run(server, operations, repeats=1)
+        peak = server.tree.peak_bytes()
+        for item in (blob, *result.pushed):
+            server.forget(item.digest)
+        return MemoryFigures(
+            throughput=result.moved_bytes / result.elapsed_seconds, peak_bytes=peak
+        )
+
+    def _slice(self, row: Row, server: Server, operation: Operation) -> Figures:
+        server.tree.reset_peak()
+        before = server.tree.cpu_seconds()
+        operations = (operation,) * row.connections
+        if row.size == "small":
+            result = self._run(server, operations, seconds=self._plan.seconds)
+        else:
+            result = self._run(server, operations, repeats=1)
+        cpu = server.tree.cpu_seconds() - before
+        peak = server.tree.peak_bytes()
+        self._clean(server, row, result.pushed)
+        latencies = sorted(result.latencies_seconds)
+        count = len(latencies)
+        per = count if row.size == "small" else result.moved_bytes / _GIB
+        amount = count if row.size == "small" else result.moved_bytes
+        return Figures(
+            throughput=amount / result.elapsed_seconds,
+            cpu=cpu / per,
+            p50=statistics.median(latencies),
+            p99=latencies[min(count - 1, count * 99 // 100)],
+            peak_bytes=peak,
+        )
+
+    def _run(
+        self,
+        server: Server,
+        operations: tuple[Operation, ...],
+        *,
+        seconds: float | None = None,
+        repeats: int | None = None,
+    ) -> LoadResult:
+        spec = LoadSpec(port=server.port, operations=operations, seconds=seconds, repeats=repeats)
+        return self._pool.submit(run_load, spec).result()
+
+    @staticmethod
+    def _clean(server: Server, row: Row, pushed: Sequence[Pushed]) -> None:
+        if row.size == "large":
+            for item in pushed:
+                server.forget(item.digest)
+
+
+def _without_digest(operation: Operation) -> Operation:
+    return replace(operation, digest=None) if isinstance(operation, Fetch) else operation

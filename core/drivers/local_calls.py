@@ -1,0 +1,61 @@
+"""Calls to the local file system: in threads, and with their faults named."""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from core.errors import (
+    DriverError,
+    DriverUnavailable,
+    PathConflict,
+    PathInvalid,
+    PathNotFound,
+    StorageFull,
+)
+
+__all__ = ["Threads", "driver_faults"]
+
+_MAX_THREADS = 64
+
+T = TypeVar("T")
+
+
+class Threads:
+    """The threads of one driver, a bounded number at a time."""
+
+    def __init__(self) -> None:
+        self._limiter: CapacityLimiter | None = None
+
+    async def run(self, path: str, function: Callable[..., T], *args: object) -> T:
+        """Return what `function` returns in a thread; its faults become those of `path`.
+
+        A thread that has begun always ends, also when its caller is cancelled, so that each
+        change to the disk happens whole.
+        """
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(_MAX_THREADS)
+        with driver_faults(path):
+            return await to_thread.run_sync(function, *args, limiter=self._limiter)
+
+
+@contextmanager
+def driver_faults(path: str) -> Iterator[None]:
+    """Turn what the system says into a `DriverError` for `path`, without paths of the host."""
+    try:
+        yield
+    except DriverError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise PathNotFound(path) from None
+    except IsADirectoryError:
+        raise PathConflict(path) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(path) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise PathInvalid(path) from error
+        name = errno.errorcode.get(error.errno or 0, "OSError")
+        raise DriverUnavailable(path, name) from error

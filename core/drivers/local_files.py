@@ -1,0 +1,205 @@
+"""Open files of a local file system: one read, one on its way to its name, one that grows."""
+
+import fcntl
+import os
+from contextlib import suppress
+from functools import partial
+
+from core.drivers import atomic
+from core.drivers.base import DriverReader, FileWriter
+from core.drivers.local_calls import Threads, driver_faults
+from core.errors import PathNotFound, WriterBusy
+
+__all__ = ["LocalAppender", "LocalReader", "LocalWriter", "claim"]
+
+_INLINE_BYTES = 64 * 1024
+"""Reads up to this size are done on the event loop: from the page cache they take microseconds,
+less than a thread's turn."""
+
+
+class LocalReader(DriverReader):
+    """Reads a file that it keeps open, whatever becomes of its name."""
+
+    def __init__(
+        self,
+        threads: Threads,
+        path: str,
+        descriptor: int,
+        size: int,
+        start: int,
+        stop: int | None,
+    ) -> None:
+        self.size = size
+        self._threads = threads
+        self._path = path
+        self._descriptor = descriptor
+        self._position = start
+        self._stop = size if stop is None else min(stop, size)
+
+    async def read(self, max_bytes: int) -> bytes:
+        wanted = min(max_bytes, self._stop - self._position)
+        if wanted <= 0:
+            return b""
+        if wanted <= _INLINE_BYTES:
+            with driver_faults(self._path):
+                chunk = os.pread(self._descriptor, wanted, self._position)
+        else:
+            chunk = await self._threads.run(
+                self._path, os.pread, self._descriptor, wanted, self._position
+            )
+        self._position += len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+class LocalWriter(FileWriter):
+    """Writes a file beside its target, and renames it there on commit."""
+
+    def __init__(
+        self,
+        threads: Threads,
+        path: str,
+        *,
+        temporary: str,
+        target: str,
+        descriptor: int,
+        durable: bool,
+    ) -> None:
+        self._threads = threads
+        self._path = path
+        self._temporary = temporary
+        self._target = target
+        self._durable = durable
+        self._descriptor = descriptor
+        self._size = 0
+        self._committed = False
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        await self._threads.run(self._path, atomic.write_all, self._descriptor, chunk)
+        self._size += len(chunk)
+
+    async def commit(self) -> None:
+        if not self._committed:
+            await self._threads.run(self._path, self._commit)
+            self._committed = True
+
+    async def cancel(self) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+            if not self._committed:
+                with driver_faults(self._path):
+                    atomic.discard(self._temporary)
+
+    def _commit(self) -> None:
+        if self._durable:
+            _sync(self._descriptor, self._temporary)
+        atomic.replace(self._temporary, self._target, durable=self._durable)
+
+
+class LocalAppender(FileWriter):
+    """Writes at the end of its target, which it has locked."""
+
+    def __init__(
+        self,
+        threads: Threads,
+        path: str,
+        *,
+        target: str,
+        descriptor: int,
+        size: int,
+        durable: bool,
+    ) -> None:
+        self._threads = threads
+        self._path = path
+        self._target = target
+        self._durable = durable
+        self._descriptor = descriptor
+        self._size = size
+        self._committed = False
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        await self._threads.run(self._path, self._write, chunk)
+
+    async def commit(self) -> None:
+        if not self._committed:
+            await self._threads.run(self._path, self._sync)
+            self._committed = True
+
+    async def cancel(self) -> None:
+        if self._descriptor >= 0:
+            self._committed = True
+            try:
+                with suppress(PathNotFound):
+                    await self._threads.run(
+                        self._path, partial(atomic.remove, self._target, durable=self._durable)
+                    )
+            finally:
+                await self.aclose()
+
+    async def aclose(self) -> None:
+        if self._descriptor < 0:
+            return
+        try:
+            if not self._committed:
+                await self._threads.run(self._path, self._sync)
+        finally:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def _write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._check_present()
+        try:
+            atomic.write_all(self._descriptor, chunk)
+        finally:
+            # After a write that failed midway the file tells how much of it is there.
+            self._size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+
+    def _sync(self) -> None:
+        self._check_present()
+        if self._durable:
+            _sync(self._descriptor, self._target)
+
+    def _check_present(self) -> None:
+        # A file that was moved is a published blob by now, and must not be written to.
+        if not os.path.samestat(os.fstat(self._descriptor), os.stat(self._target)):
+            raise PathNotFound(self._path)
+
+
+def claim(path: str, target: str, descriptor: int) -> None:
+    """Lock an open file, and see that it still is the one at its path.
+
+    Another process may have moved or deleted it between the opening and the locking: the bytes
+    of a blob that was published meanwhile must not be written to.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WriterBusy(path) from None
+    if not os.path.samestat(os.fstat(descriptor), os.stat(target)):
+        raise PathNotFound(path)
+
+
+def _sync(descriptor: int, target: str) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # The system has dropped what it could not write, and a later sync of the same file would
+        # succeed without it: the content must be written again from its start.
+        atomic.discard(target)
+        raise

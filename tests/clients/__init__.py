@@ -1,0 +1,3 @@
+"""The registry driven by programs nobody here wrote."""
+
+__all__: list[str] = []

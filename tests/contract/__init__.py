@@ -1,0 +1,1 @@
+"""The OpenAPI contract: that it is right, and that it can be used."""

@@ -1,0 +1,1 @@
+"""What the registry keeps when clients, processes and disks fail under it."""
