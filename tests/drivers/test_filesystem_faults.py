@@ -139,9 +139,7 @@ async with await driver.open_appender("/a", create=True) as writer:
     print("claimed", flush=True)
     await anyio.sleep_forever()
 """
-    with subprocess.Popen(  # noqa: ASYNC220 - it waits for a line only
-        command(code, root), cwd=ROOT, stdout=subprocess.PIPE
-    ) as other:
+    with subprocess.Popen(command(code, root), cwd=ROOT, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"claimed\n"
         with pytest.raises(WriterBusy):
