@@ -92,6 +92,12 @@ class RegistryMachine(RuleBasedStateMachine):
             self.manifests[name, manifest.digest] = manifest
             self.tags.update({(name, tag): manifest.digest for tag in tags})
 
+    @rule(name=NAMES, manifest=MANIFESTS, tags=st.lists(TAGS, max_size=3))
+    def push_image(self, name: RepositoryName, manifest: Manifest, tags: list[Tag]) -> None:
+        for content in (CONFIG, b"layer", b""):
+            self.push_blob(name, content)
+        self.push_manifest(name, manifest, tags)
+
     @rule(name=NAMES, manifest=MANIFESTS)
     def delete_manifest(self, name: RepositoryName, manifest: Manifest) -> None:
         found = self.ask(name, lambda repository: repository.manifests.delete(manifest.digest))
@@ -143,7 +149,12 @@ class RegistryMachine(RuleBasedStateMachine):
         async def check() -> set[RepositoryName]:
             # A blob's data outlives its links, and so a manifest's references may be unlinked.
             await assert_whole(self.driver)
-            return {name async for name in Registry(self.driver).list_repositories()}
+            names = {name async for name in Registry(self.driver).list_repositories()}
+            for name in names:
+                listed = [tag async for tag in Registry(self.driver).repository(name).tags.list()]
+                held = [tag for owner, tag in self.tags if owner == name]
+                assert listed == sorted(held, key=str)
+            return names
 
         listed = anyio.run(check)
         assert {name for name, _ in self.manifests} <= listed <= self.pushed

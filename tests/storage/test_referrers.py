@@ -116,7 +116,10 @@ async def test_many_segments_are_merged_into_one(
     await repository.manifests.delete(pushed.pop().digest)
     assert await referrers(repository, subject) == expected(*pushed)
     assert len(await segments(driver)) <= 2
-    assert await referrers(repository, subject) == expected(*pushed)
+    faulty = FaultyDriver(driver)
+    assert await referrers(Registry(faulty).repository(R), subject) == expected(*pushed)
+    # What was examined once is not examined again: only those that are listed are read.
+    assert len([call for call in faulty.calls if "/blobs/" in call]) == len(pushed)
 
 
 async def test_nodes_that_merge_at_once_lose_nothing(
