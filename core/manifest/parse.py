@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,6 +65,13 @@ _FOREIGN_MEMBERS: Mapping[type[ManifestDocument], tuple[str, ...]] = {
 }
 """Members that make one kind of document pass for another in a client that looks at them first
 (CVE-2021-41190)."""
+
+
+_MAX_FAULTS = 100
+"""Of one manifest, this many faults are told."""
+
+_MAX_PARTS = 80_000
+"""4 MiB of descriptors, the shortest that are valid, have fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,14 +159,16 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
     try:
         # The models let NaN and infinities pass in members that they do not know. These are no
         # JSON, and clients could not read the manifest again.
-        from_json(payload, allow_inf_nan=False)
+        _check_volume(from_json(payload, allow_inf_nan=False))
     except ValueError as error:
         raise _not_json(str(error)) from None
     try:
         document = model.model_validate_json(payload)
     except ValidationError as error:
-        _raise_all([_to_fault(fault) for fault in error.errors(include_url=False)])
-    _raise_all([*_foreign_members(document), *_descriptor_faults(document)])
+        first = error.errors(include_url=False)[:_MAX_FAULTS]
+        _raise_all([_to_fault(fault) for fault in first], error.error_count())
+    faults = [*_foreign_members(document), *_descriptor_faults(document)]
+    _raise_all(faults[:_MAX_FAULTS], len(faults))
     return Manifest(payload=payload, media_type=media_type, digest=digest, document=document)
 
 
@@ -192,11 +201,36 @@ def detect_media_type(payload: bytes) -> str:
     return OCI_INDEX if isinstance(document.get("manifests"), list) else OCI_MANIFEST
 
 
-def _raise_all(faults: list[RegistryError]) -> None:
-    if len(faults) == 1:
+def _raise_all(faults: list[RegistryError], total: int) -> None:
+    if total == 1:
         raise faults[0]
+    if total > len(faults):
+        left_out = ManifestInvalid(f"{total - len(faults)} more faults are not listed")
+        faults = [*faults, left_out]
     if faults:
         raise ManifestFaults(faults)
+
+
+def _check_volume(document: object) -> None:
+    """Refuse a document with more parts than a manifest of its size can need.
+
+    Each part may be a fault, and millions of them would keep the process busy for seconds.
+
+    Raises:
+        ManifestInvalid: there are too many lists, objects, numbers and entries of lists.
+    """
+    parts = 0
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        children = value.values() if isinstance(value, dict) else value
+        in_list = isinstance(value, list)
+        for child in children if isinstance(children, Iterable) else ():
+            parts += in_list or not isinstance(child, str)
+            if isinstance(child, dict | list):
+                waiting.append(child)
+            if parts > _MAX_PARTS:
+                raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
 
 
 def _not_json(reason: str) -> ManifestInvalid:

@@ -422,3 +422,35 @@ def test_the_type_of_a_stored_manifest_is_found(payload: bytes, expected: str) -
 def test_a_docker_manifest_reads_as_one() -> None:
     manifest = read_manifest(DOCKER, Digest.of(DOCKER))
     assert isinstance(manifest.document, DockerManifest)
+
+
+FLOODS = {
+    "empty layers": b'{"schemaVersion":2,"layers":[' + b"{}," * 1_300_000 + b"{}]}",
+    "texts for layers": b'{"schemaVersion":2,"layers":[' + b'"",' * 1_000_000 + b'""]}',
+    "numbers for annotations": b'{"schemaVersion":2,"annotations":{%s}}'
+    % b",".join(b'"%d":1' % number for number in range(300_000)),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+def test_a_flood_of_faults_is_refused_before_they_are_counted(flood: bytes) -> None:
+    with pytest.raises(ManifestInvalid, match="parts"):
+        parse_manifest(flood, OCI_MANIFEST, Digest.of(flood))
+
+
+def test_of_very_many_faults_the_first_are_told_and_the_others_counted() -> None:
+    payload = b'{"schemaVersion":2,"config":{},"layers":[' + b"{}," * 999 + b"{}]}"
+    with pytest.raises(ManifestFaults) as caught:
+        parse_manifest(payload, OCI_MANIFEST, Digest.of(payload))
+    faults = caught.value.faults
+    assert len(faults) == 101
+    assert faults[0].detail["field"] == "config.mediaType"
+    assert faults[-1].detail["reason"] == f"{3 * 1001 - 100} more faults are not listed"
+
+
+def test_the_largest_manifest_of_valid_descriptors_is_taken() -> None:
+    layer = b'{"mediaType":"a/b","digest":"sha256:%s","size":1}' % (b"a" * 64)
+    layers = b",".join([layer] * (4 * 1024 * 1024 // (len(layer) + 1) - 2))
+    payload = b'{"schemaVersion":2,"config":%s,"layers":[%s]}' % (layer, layers)
+    manifest = parse_manifest(payload, OCI_MANIFEST, Digest.of(payload))
+    assert len(list(manifest.references())) > 35_000
