@@ -160,6 +160,9 @@ class ManifestService:
     async def _remove_tags(self, digest: Digest) -> None:
         tags = [tag async for tag in self._tags.lookup(digest)]
         for tag in tags:
+            if await self._tags.find(tag) != digest:
+                # It was pointed elsewhere since it was found.
+                continue
             try:
                 await self._tags.remove(tag)
             except ManifestUnknown:
