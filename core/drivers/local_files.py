@@ -1,7 +1,9 @@
 """Open files of a local file system: one read, one on its way to its name, one that grows."""
 
+import errno
 import fcntl
 import os
+import threading
 from contextlib import suppress
 from functools import partial
 
@@ -56,6 +58,44 @@ class LocalReader(DriverReader):
             os.close(descriptor)
 
 
+class _OpenFile:
+    """A descriptor that threads use in turn, and that is closed when none does.
+
+    A task can be cancelled in ways that leave its thread running. Closing waits for that thread:
+    the number of a descriptor that is closed is soon that of another file, and would be written
+    to. A file that nobody holds any more is closed, and with it goes its lock.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._in_use = threading.Lock()
+
+    def __enter__(self) -> int:
+        self._in_use.acquire()
+        if self.closed:
+            self._in_use.release()
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        self._in_use.release()
+
+    def __del__(self) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._descriptor < 0
+
+    def close(self) -> bool:
+        """Close the file; say whether it was open."""
+        with self._in_use:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+        return descriptor >= 0
+
+
 class LocalWriter(FileWriter):
     """Writes a file beside its target, and renames it there on commit."""
 
@@ -74,7 +114,7 @@ class LocalWriter(FileWriter):
         self._temporary = temporary
         self._target = target
         self._durable = durable
-        self._descriptor = descriptor
+        self._file = _OpenFile(descriptor)
         self._size = 0
         self._committed = False
 
@@ -83,8 +123,7 @@ class LocalWriter(FileWriter):
         return self._size
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        await self._threads.run(self._path, atomic.write_all, self._descriptor, chunk)
-        self._size += len(chunk)
+        await self._threads.run(self._path, self._write, chunk)
 
     async def commit(self) -> None:
         if not self._committed:
@@ -95,17 +134,20 @@ class LocalWriter(FileWriter):
         await self.aclose()
 
     async def aclose(self) -> None:
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
-            if not self._committed:
-                with driver_faults(self._path):
-                    atomic.discard(self._temporary)
+        if self._file.close() and not self._committed:
+            with driver_faults(self._path):
+                atomic.discard(self._temporary)
+
+    def _write(self, chunk: bytes | bytearray | memoryview) -> None:
+        with self._file as descriptor:
+            atomic.write_all(descriptor, chunk)
+            self._size += len(chunk)
 
     def _commit(self) -> None:
-        if self._durable:
-            _sync(self._descriptor, self._temporary)
-        atomic.replace(self._temporary, self._target, durable=self._durable)
+        with self._file as descriptor:
+            if self._durable:
+                _sync(descriptor, self._temporary)
+            atomic.replace(self._temporary, self._target, durable=self._durable)
 
 
 class LocalAppender(FileWriter):
@@ -125,7 +167,7 @@ class LocalAppender(FileWriter):
         self._path = path
         self._target = target
         self._durable = durable
-        self._descriptor = descriptor
+        self._file = _OpenFile(descriptor)
         self._size = size
         self._committed = False
 
@@ -142,7 +184,7 @@ class LocalAppender(FileWriter):
             self._committed = True
 
     async def cancel(self) -> None:
-        if self._descriptor >= 0:
+        if not self._file.closed:
             self._committed = True
             try:
                 with suppress(PathNotFound):
@@ -153,31 +195,30 @@ class LocalAppender(FileWriter):
                 await self.aclose()
 
     async def aclose(self) -> None:
-        if self._descriptor < 0:
-            return
         try:
-            if not self._committed:
+            if not (self._file.closed or self._committed):
                 await self._threads.run(self._path, self._sync)
         finally:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+            self._file.close()
 
     def _write(self, chunk: bytes | bytearray | memoryview) -> None:
-        self._check_present()
-        try:
-            atomic.write_all(self._descriptor, chunk)
-        finally:
-            # After a write that failed midway the file tells how much of it is there.
-            self._size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        with self._file as descriptor:
+            self._check_present(descriptor)
+            try:
+                atomic.write_all(descriptor, chunk)
+            finally:
+                # After a write that failed midway the file tells how much of it is there.
+                self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
 
     def _sync(self) -> None:
-        self._check_present()
-        if self._durable:
-            _sync(self._descriptor, self._target)
+        with self._file as descriptor:
+            self._check_present(descriptor)
+            if self._durable:
+                _sync(descriptor, self._target)
 
-    def _check_present(self) -> None:
+    def _check_present(self, descriptor: int) -> None:
         # A file that was moved is a published blob by now, and must not be written to.
-        if not os.path.samestat(os.fstat(self._descriptor), os.stat(self._target)):
+        if not os.path.samestat(os.fstat(descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
 
 

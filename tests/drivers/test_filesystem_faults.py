@@ -1,14 +1,17 @@
 """The filesystem driver when processes are killed, disks are full and syncs fail."""
 
+import asyncio
+import gc
 import os
 import re
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
-from core.drivers import FilesystemDriver, StorageDriver, create_driver
+from core.drivers import FilesystemDriver, StorageDriver, atomic, create_driver
 from core.drivers.local_files import claim
 from core.errors import DriverError, PathNotFound, WriterBusy
 from tests.drivers.child import ROOT, command, run
@@ -486,3 +489,55 @@ async def test_new_files_have_the_modes_of_the_incumbent(driver: StorageDriver, 
     assert (root / "a").stat().st_mode & 0o777 == 0o777 & ~mask
     assert (root / "a" / "b").stat().st_mode & 0o777 == 0o666 & ~mask
     assert (root / "a" / "c").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+async def cancel_by_force(work: Coroutine[object, object, object]) -> None:
+    """Cancel a task as a server does that stops at once: without the shields of anyio."""
+    task = asyncio.get_running_loop().create_task(work)
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_task_that_is_cancelled_by_force_leaves_no_file_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = FilesystemDriver(tmp_path)
+    async with await driver.open_appender("/a/data", create=True):
+        pass
+
+    def claim_slowly(path: str, target: str, descriptor: int) -> None:
+        claim(path, target, descriptor)
+        time.sleep(0.2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.drivers.filesystem.claim", claim_slowly)
+        await cancel_by_force(driver.open_appender("/a/data"))
+        await asyncio.sleep(0.3)
+    gc.collect()
+    async with await driver.open_appender("/a/data") as appender:
+        await appender.write(b"x")
+    assert await driver.get("/a/data") == b"x"
+
+
+async def test_a_file_is_not_closed_under_the_thread_that_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number would be given to another file, which would be written to."""
+    driver = FilesystemDriver(tmp_path)
+    writer = await driver.open_writer("/a/data")
+    write_all = atomic.write_all
+
+    def write_slowly(descriptor: int, content: bytes) -> None:
+        time.sleep(0.2)
+        write_all(descriptor, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "write_all", write_slowly)
+        await cancel_by_force(writer.write(b"of another file"))
+        await writer.aclose()
+        async with await driver.open_appender("/b/data", create=True):
+            await asyncio.sleep(0.3)
+    assert await driver.get("/b/data") == b""
+    assert [entry.name async for entry in driver.list("/a")] == []
