@@ -1,6 +1,7 @@
 """`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
 
 from collections.abc import AsyncIterable
+from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
 
@@ -216,8 +217,11 @@ class LayerUpload(AsyncResource):
             if actual != digest:
                 raise DigestMismatch(expected=str(digest), actual=str(actual))
             return
-        async with FileReader(self._driver, self._path, total) as reader:
-            async for _ in verified(reader.chunks(), digest, total):
+        async with (
+            FileReader(self._driver, self._path, total) as reader,
+            aclosing(reader.chunks()) as chunks,
+        ):
+            async for _ in verified(chunks, digest, total):
                 pass
 
     async def _remove_resources(self) -> None:
