@@ -23,9 +23,8 @@ from core.manifest.parse import (
     Reference,
     detect_media_type,
     parse_manifest,
-    read_manifest,
 )
-from core.manifest.referrer import Referrer, find_referrer
+from core.manifest.referrer import Referrer, find_referrer, list_indexed
 
 __all__ = [
     "DOCKER_MANIFEST",
@@ -48,6 +47,6 @@ __all__ = [
     "Referrer",
     "detect_media_type",
     "find_referrer",
+    "list_indexed",
     "parse_manifest",
-    "read_manifest",
 ]

@@ -45,7 +45,6 @@ __all__ = [
     "Reference",
     "detect_media_type",
     "parse_manifest",
-    "read_manifest",
 ]
 
 MANIFEST_MODELS: Mapping[str, type[ManifestDocument]] = {
@@ -170,15 +169,6 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
     faults = [*_foreign_members(document), *_descriptor_faults(document)]
     _raise_all(faults[:_MAX_FAULTS], len(faults))
     return Manifest(payload=payload, media_type=media_type, digest=digest, document=document)
-
-
-def read_manifest(payload: bytes, digest: Digest) -> Manifest:
-    """Return a manifest that was stored before, by this registry or another.
-
-    Raises:
-        ManifestInvalid, ManifestFaults: as `parse_manifest`.
-    """
-    return parse_manifest(payload, None, digest)
 
 
 def detect_media_type(payload: bytes) -> str:

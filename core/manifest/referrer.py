@@ -1,8 +1,10 @@
 """What a manifest says about another one, read leniently from bytes that are stored already."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from core.digest import Digest
@@ -11,7 +13,7 @@ from core.manifest.descriptor import Descriptor
 from core.manifest.media_types import OCI_ARTIFACT, OCI_INDEX, OCI_MANIFEST
 from core.manifest.parse import detect_media_type
 
-__all__ = ["Referrer", "find_referrer"]
+__all__ = ["Referrer", "find_referrer", "list_indexed"]
 
 T = TypeVar("T")
 
@@ -65,6 +67,20 @@ def find_referrer(payload: bytes, digest: Digest) -> Referrer | None:
         artifact_type=artifact_type or None,
     )
     return Referrer(subject=subject_digest, descriptor=descriptor)
+
+
+def list_indexed(payload: bytes) -> Iterator[Descriptor]:
+    """Yield the descriptors of an index; what is none, or is no index, is passed over."""
+    try:
+        if detect_media_type(payload) != OCI_INDEX:
+            return
+    except ManifestInvalid:
+        return
+    for item in _member(from_json(payload), "manifests", list) or ():
+        try:
+            yield Descriptor.model_validate(item)
+        except ValidationError:
+            continue
 
 
 def _member(document: dict[str, object], name: str, kind: type[T]) -> T | None:

@@ -20,16 +20,14 @@ from core.errors import (
     DigestInvalid,
     DriverError,
     PathNotFound,
-    RegistryError,
     TagInvalid,
 )
 from core.manifest import (
     Descriptor,
-    ImageIndex,
     Manifest,
     Referrer,
     find_referrer,
-    read_manifest,
+    list_indexed,
 )
 from core.storage import paths
 from core.storage.blob_store import BlobStore
@@ -149,16 +147,7 @@ class ReferrersService:
         link = None if tag is None else paths.tag_current_link(self._name, tag)
         digest = None if link is None else await find_link(self._driver, link)
         payload = None if digest is None else await self._find_payload(digest)
-        if digest is None or payload is None:
-            return
-        try:
-            index = read_manifest(payload, digest).document
-        except RegistryError as error:
-            _log.info("fallback tag is no index", tag=str(tag), reason=str(error))
-            return
-        if not isinstance(index, ImageIndex):
-            return
-        for descriptor in index.manifests:
+        for descriptor in list_indexed(payload or b""):
             if await self._find_payload(descriptor.digest) is not None:
                 yield descriptor
 

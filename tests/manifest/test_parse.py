@@ -29,7 +29,6 @@ from core.manifest import (
     Manifest,
     detect_media_type,
     parse_manifest,
-    read_manifest,
 )
 from tests.manifest.examples import ARTIFACT, DOCKER, DOCKER_LIST, EXAMPLES, IMAGE, INDEX, A, B, C
 
@@ -86,7 +85,7 @@ def test_a_manifest_says_itself_what_it_is(media_type: str) -> None:
     payload = EXAMPLES[media_type]
     assert detect_media_type(payload) == media_type
     assert parse(payload, None).media_type == media_type
-    assert read_manifest(payload, Digest.of(payload)) == parse(payload, media_type)
+    assert parse_manifest(payload, None, Digest.of(payload)) == parse(payload, media_type)
 
 
 def test_an_image_is_read() -> None:
@@ -420,7 +419,7 @@ def test_the_type_of_a_stored_manifest_is_found(payload: bytes, expected: str) -
 
 
 def test_a_docker_manifest_reads_as_one() -> None:
-    manifest = read_manifest(DOCKER, Digest.of(DOCKER))
+    manifest = parse_manifest(DOCKER, None, Digest.of(DOCKER))
     assert isinstance(manifest.document, DockerManifest)
 
 

@@ -6,7 +6,7 @@ from anyio import create_task_group
 from core.digest import Digest
 from core.drivers import StorageDriver
 from core.manifest import OCI_MANIFEST, Manifest
-from core.storage import Registry, Repository, fallback_tag
+from core.storage import Registry, Repository, fallback_tag, paths
 from core.storage.referrers import _MAX_SEGMENTS
 from tests.faulty import FaultyDriver, failing
 from tests.storage.pushing import CONFIG, ROOT, R, image, index, push_blob, push_image
@@ -182,6 +182,25 @@ async def test_the_referrers_of_the_fallback_tag_are_listed_too_if_they_are_ther
     assert str(tag) == f"sha256-{subject.digest.encoded}"
     await repository.manifests.put(index(by_tag, both, gone), [tag])
     assert await referrers(repository, subject) == expected(by_tag, both)
+
+
+async def test_one_bad_entry_of_a_fallback_tag_hides_no_other(
+    driver: StorageDriver, repository: Repository, subject: Manifest
+) -> None:
+    """Other registries look at the entries of an index less closely."""
+    by_tag = image(annotations={"has": "no subject"})
+    await push_blob(repository, CONFIG)
+    await repository.manifests.put(by_tag)
+    good = index(by_tag)
+    payload = good.payload.replace(b'"manifests": [', b'"manifests": [{"size": "one"}, ')
+    assert payload != good.payload
+    digest = Digest.of(payload)
+    tag = fallback_tag(subject.digest)
+    assert tag is not None
+    await driver.put(paths.blob_data(digest), payload)
+    for link in (paths.revision_link(R, digest), paths.tag_current_link(R, tag)):
+        await driver.put(link, str(digest).encode())
+    assert await referrers(repository, subject) == expected(by_tag)
 
 
 async def test_a_fallback_tag_of_no_index_is_passed_over(
