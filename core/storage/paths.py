@@ -30,7 +30,6 @@ __all__ = [
     "manifests",
     "referrers",
     "referrers_segment",
-    "repository",
     "revision_link",
     "revisions",
     "tag_current_link",
@@ -40,7 +39,6 @@ __all__ = [
     "upload",
     "upload_data",
     "upload_started_at",
-    "uploads",
 ]
 
 _ROOT = "/docker/registry/v2"
@@ -55,11 +53,6 @@ def _components(digest: Digest) -> str:
 def blob_data(digest: Digest) -> str:
     """Return where the content of `digest` is, whichever repositories link it."""
     return f"{_BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
-
-
-def repository(name: RepositoryName) -> str:
-    """Return the directory of a repository, which may hold other repositories too."""
-    return f"{REPOSITORIES}/{name.value}"
 
 
 def layers(name: RepositoryName) -> str:
@@ -105,11 +98,6 @@ def tag_current_link(name: RepositoryName, tag: Tag) -> str:
 def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
     """Return the link that remembers that the tag has pointed to `digest`."""
     return f"{tag_directory(name, tag)}/index/{_components(digest)}/link"
-
-
-def uploads(name: RepositoryName) -> str:
-    """Return the directory with a directory for each unfinished upload."""
-    return f"{REPOSITORIES}/{name.value}/_uploads"
 
 
 def upload(name: RepositoryName, upload_id: str) -> str:
