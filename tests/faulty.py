@@ -6,7 +6,15 @@ from typing import Literal, TypeVar
 
 from anyio import CancelScope
 
-from core.drivers import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
+from core.drivers import (
+    DriverReader,
+    Entry,
+    FileWriter,
+    ObjectInfo,
+    RedirectMethod,
+    StorageDriver,
+    Unfinished,
+)
 from core.errors import DriverUnavailable, StorageFull
 
 __all__ = ["Call", "Crash", "FaultyDriver", "FullDriver", "failing", "fails_at"]
@@ -69,6 +77,7 @@ class FaultyDriver(StorageDriver):
     def __init__(self, driver: StorageDriver, on_call: OnCall | None = None) -> None:
         self.driver = driver
         self.name = driver.name
+        self.flat = driver.flat
         self.on_call = on_call
         self.calls: list[str] = []
 
@@ -97,6 +106,9 @@ class FaultyDriver(StorageDriver):
     async def stat(self, path: str) -> ObjectInfo:
         return await self.step("stat", path, lambda: self.driver.stat(path))
 
+    async def stat_upload(self, path: str) -> ObjectInfo:
+        return await self.step("stat_upload", path, lambda: self.driver.stat_upload(path))
+
     async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
         async def collect() -> list[Entry]:
             return [entry async for entry in self.driver.list(path, start_after)]
@@ -109,6 +121,19 @@ class FaultyDriver(StorageDriver):
 
     async def delete(self, path: str) -> None:
         await self.step("delete", path, lambda: self.driver.delete(path))
+
+    async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
+        return await self.step("redirect_url", path, lambda: self.driver.redirect_url(path, method))
+
+    async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
+        async def collect() -> list[Unfinished]:
+            return [unfinished async for unfinished in self.driver.list_unfinished(path)]
+
+        for unfinished in await self.step("list_unfinished", path, collect):
+            yield unfinished
+
+    async def discard(self, unfinished: Unfinished) -> None:
+        await self.step("discard", unfinished.path, lambda: self.driver.discard(unfinished))
 
     async def step(self, method: str, path: str, act: Callable[[], Awaitable[T]]) -> T:
         number = len(self.calls)

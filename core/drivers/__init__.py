@@ -1,6 +1,14 @@
 """Storage drivers: bytes at paths. They know no digest, no repository and no request."""
 
-from core.drivers.base import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
+from core.drivers.base import (
+    DriverReader,
+    Entry,
+    FileWriter,
+    ObjectInfo,
+    RedirectMethod,
+    StorageDriver,
+    Unfinished,
+)
 from core.drivers.checked import CheckedDriver
 from core.drivers.factory import create_driver
 from core.drivers.filesystem import FilesystemDriver
@@ -14,6 +22,8 @@ __all__ = [
     "FilesystemDriver",
     "MemoryDriver",
     "ObjectInfo",
+    "RedirectMethod",
     "StorageDriver",
+    "Unfinished",
     "create_driver",
 ]

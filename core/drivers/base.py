@@ -13,16 +13,35 @@ need not.
 Every method may be called by many tasks at once, and other processes may work on the same store.
 A call that is cancelled has happened whole or not at all, unless its docstring says otherwise.
 "Durable" means that the change outlives a crash of the machine once the call has returned.
+
+A store may be a tree of directories, or it may be flat, as object stores are: keys that only look
+like paths. In a flat store a file and a directory can share a path, and neither harms the other:
+`get`, `stat` and the like see the file, `list` sees the directory, `delete` takes both. So it
+never raises `PathConflict`, which it could not know of without asking about every parent. It has
+no rename either: a `move` costs as much as a copy.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from anyio.abc import AsyncResource
 
-__all__ = ["DriverReader", "Entry", "FileWriter", "ObjectInfo", "StorageDriver"]
+from core.errors import PathNotFound
+
+__all__ = [
+    "DriverReader",
+    "Entry",
+    "FileWriter",
+    "ObjectInfo",
+    "RedirectMethod",
+    "StorageDriver",
+    "Unfinished",
+]
+
+RedirectMethod = Literal["GET", "HEAD"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +68,23 @@ class Entry:
 
     name: str
     is_directory: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """What one writer or appender has stored and not committed, or what its crash has left.
+
+    Attributes:
+        path: for which it was written.
+        key: tells it from other unfinished content of the same path; only its driver reads it.
+        size: in bytes, of what the store keeps.
+        started_at: when it was begun, with its time zone.
+    """
+
+    path: str
+    key: str
+    size: int
+    started_at: datetime
 
 
 class DriverReader(AsyncResource):
@@ -92,7 +128,9 @@ class FileWriter(AsyncResource):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Add all of `chunk` behind what is there. The chunk may be reused afterwards.
 
-        A call that fails or is cancelled may have added a part of it.
+        A call that fails or is cancelled may have added a part of it. A writer may hold back
+        some bytes to store them with later ones, so a fault may show in a later call, at the
+        latest in `commit` or an appender's `aclose`.
 
         Raises:
             PathNotFound: what was written before has been deleted or moved by someone else.
@@ -135,9 +173,11 @@ class StorageDriver(ABC):
 
     Attributes:
         name: under which the driver is chosen in the settings.
+        flat: whether the store is one of keys, without directories and without rename.
     """
 
     name: str
+    flat: bool = False
 
     @abstractmethod
     async def get(self, path: str) -> bytes:
@@ -184,9 +224,12 @@ class StorageDriver(ABC):
         """Claim `path` and go on behind the bytes that an earlier appender left there.
 
         The claim holds against every other appender of the path, in other processes too, and
-        ends with the writer, or with the process. With `create`, an upload begins with no bytes.
-        Whether uncommitted bytes can be read at the path is up to the driver, but `stat` finds
-        them and tells their number.
+        ends with the writer, or with the process; a store that cannot know that a process has
+        died ends it after a time without a sign of life. With `create`, an upload begins with no
+        bytes. Whether uncommitted bytes can be read, listed or moved is up to the driver, but
+        `stat_upload` tells their number, and `delete` takes them.
+
+        What was committed at the path, and not moved since, can be gone on with too.
 
         Raises:
             PathNotFound: there is no file, and `create` was not said.
@@ -201,6 +244,14 @@ class StorageDriver(ABC):
         Raises:
             PathNotFound: nothing is there. The root may be missing as long as it is empty.
         """
+
+    async def stat_upload(self, path: str) -> ObjectInfo:
+        """Return what is known of a file as appenders have left it, committed or not.
+
+        Raises:
+            PathNotFound: no appender has begun one, or it is gone.
+        """
+        return await self.stat(path)
 
     @abstractmethod
     def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
@@ -218,8 +269,8 @@ class StorageDriver(ABC):
         """Make the content of the file `source` that of `destination`, and remove `source`.
 
         The destination is replaced; directories are made as needed. The destination changes
-        atomically and durably; a crash may leave `source` beside it where the store has no
-        rename.
+        atomically and durably. In a flat store a crash may leave `source` beside it, and two
+        moves of one source at once may both find it.
 
         Raises:
             PathNotFound: `source` is missing or a directory; `destination` is untouched.
@@ -235,6 +286,32 @@ class StorageDriver(ABC):
         Raises:
             PathNotFound: nothing is there.
         """
+
+    async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
+        """Return a URL at which anyone may read the file for some minutes, or None.
+
+        None means that the store has no such URLs, or is set up not to give them. Whether the
+        file is there is not looked up. The URL is good for one method, and for any range.
+        """
+        return None
+
+    async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
+        """Yield the unfinished content at and below a directory, of living writers too.
+
+        That is all that `list` does not show and `delete` of its path may not take, and that only
+        costs room. In no order; what comes or goes meanwhile may or may not be seen.
+        """
+        nothing: tuple[Unfinished, ...] = ()
+        for unfinished in nothing:
+            yield unfinished
+
+    async def discard(self, unfinished: Unfinished) -> None:
+        """Delete unfinished content; its writer, should it still live, fails.
+
+        Raises:
+            PathNotFound: it is committed or gone.
+        """
+        raise PathNotFound(unfinished.path)
 
     async def aclose(self) -> None:
         """Release connections and the like. A second call does nothing."""

@@ -4,7 +4,15 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-from core.drivers.base import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
+from core.drivers.base import (
+    DriverReader,
+    Entry,
+    FileWriter,
+    ObjectInfo,
+    RedirectMethod,
+    StorageDriver,
+    Unfinished,
+)
 from core.errors import DriverError, DriverUnavailable, OffsetInvalid, PathInvalid
 
 __all__ = ["CheckedDriver"]
@@ -22,6 +30,7 @@ class CheckedDriver(StorageDriver):
     def __init__(self, driver: StorageDriver) -> None:
         self.driver = driver
         self.name = driver.name
+        self.flat = driver.flat
 
     async def get(self, path: str) -> bytes:
         with self._named_faults(path):
@@ -52,6 +61,10 @@ class CheckedDriver(StorageDriver):
         with self._named_faults(path, root_allowed=True):
             return await self.driver.stat(path)
 
+    async def stat_upload(self, path: str) -> ObjectInfo:
+        with self._named_faults(path):
+            return await self.driver.stat_upload(path)
+
     async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
         with self._named_faults(path, root_allowed=True):
             async for entry in self.driver.list(path, start_after):
@@ -66,6 +79,21 @@ class CheckedDriver(StorageDriver):
     async def delete(self, path: str) -> None:
         with self._named_faults(path):
             await self.driver.delete(path)
+
+    async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
+        with self._named_faults(path):
+            return await self.driver.redirect_url(path, method)
+
+    async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
+        with self._named_faults(path, root_allowed=True):
+            async for unfinished in self.driver.list_unfinished(path):
+                # What no path can name was put there by another program.
+                if _PATH.fullmatch(unfinished.path) is not None:
+                    yield unfinished
+
+    async def discard(self, unfinished: Unfinished) -> None:
+        with self._named_faults(unfinished.path):
+            await self.driver.discard(unfinished)
 
     async def aclose(self) -> None:
         await self.driver.aclose()

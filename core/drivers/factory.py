@@ -1,21 +1,23 @@
 """From a driver's name and settings to a driver that is ready for use."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from core.drivers.base import StorageDriver
 from core.drivers.checked import CheckedDriver
-from core.drivers.filesystem import FilesystemDriver
-from core.drivers.memory import MemoryDriver
 
 __all__ = ["ENTRY_POINT_GROUP", "create_driver"]
 
 ENTRY_POINT_GROUP = "moorage.drivers"
 """Other packages name their `StorageDriver` classes in this group."""
 
-_BUILT_IN: Mapping[str, Callable[..., StorageDriver]] = {
-    FilesystemDriver.name: FilesystemDriver,
-    MemoryDriver.name: MemoryDriver,
+# Only the driver that is chosen is imported: the libraries of the clouds are large.
+_BUILT_IN: Mapping[str, EntryPoint] = {
+    name: EntryPoint(name, value, ENTRY_POINT_GROUP)
+    for name, value in {
+        "filesystem": "core.drivers.filesystem:FilesystemDriver",
+        "memory": "core.drivers.memory:MemoryDriver",
+    }.items()
 }
 
 
@@ -25,7 +27,7 @@ def create_driver(name: str, settings: Mapping[str, object]) -> StorageDriver:
     Raises:
         ValueError: no driver has this name, or it does not take these settings.
     """
-    factory = _BUILT_IN.get(name) or _find_entry_point(name)
+    factory: Callable[..., StorageDriver] = _find_entry_point(name).load()
     try:
         return CheckedDriver(factory(**settings))
     except TypeError as error:
@@ -34,11 +36,12 @@ def create_driver(name: str, settings: Mapping[str, object]) -> StorageDriver:
         ) from error
 
 
-def _find_entry_point(name: str) -> Callable[..., StorageDriver]:
+def _find_entry_point(name: str) -> EntryPoint:
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
     found = entry_points(group=ENTRY_POINT_GROUP)
     for point in found:
         if point.name == name:
-            factory: Callable[..., StorageDriver] = point.load()
-            return factory
+            return point
     known = ", ".join(sorted({*_BUILT_IN, *found.names}))
     raise ValueError(f"no storage driver named {name!r}; known are: {known}")

@@ -1,0 +1,1 @@
+"""Real servers that tests run against, as processes of their own on loopback addresses."""
