@@ -30,10 +30,10 @@ from api.settings_groups import (
     LogSettings,
     ManifestsSettings,
     ServerSettings,
-    StorageSettings,
     UploadsSettings,
 )
 from api.settings_secrets import shown
+from api.settings_storage import StorageSettings
 
 __all__ = [
     "CONFIG_VARIABLE",

@@ -4,21 +4,19 @@
 nowhere else.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "DeleteSettings",
-    "FilesystemSettings",
     "Group",
     "ListsSettings",
     "LogSettings",
     "ManifestsSettings",
     "ServerSettings",
-    "StorageSettings",
     "UploadsSettings",
+    "about",
 ]
 
 _PORT_MAX = 65535
@@ -30,7 +28,8 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _about(*, unit: str, off: str) -> dict[str, Any]:
+def about(*, unit: str, off: str) -> dict[str, Any]:
+    """Say in what a setting is measured, and what switches it off."""
     return {"unit": unit, "off": off}
 
 
@@ -41,95 +40,51 @@ class ServerSettings(Group):
         "127.0.0.1",
         min_length=1,
         description="Address or host name to listen on; `0.0.0.0` or `::` is every interface.",
-        json_schema_extra=_about(unit="", off=""),
+        json_schema_extra=about(unit="", off=""),
     )
     port: int = Field(
         5000,
         ge=0,
         le=_PORT_MAX,
         description="TCP port to listen on; 0 takes a free one and logs it.",
-        json_schema_extra=_about(unit="", off=""),
+        json_schema_extra=about(unit="", off=""),
     )
     workers: int = Field(
         1,
         ge=1,
         description="Processes that serve the port together, all over the same store.",
-        json_schema_extra=_about(unit="processes", off=""),
+        json_schema_extra=about(unit="processes", off=""),
     )
     shutdown_timeout_seconds: int = Field(
         30,
         ge=0,
         description="How long running transfers may go on after a stop was asked for.",
-        json_schema_extra=_about(unit="seconds", off="0 cuts them at once"),
+        json_schema_extra=about(unit="seconds", off="0 cuts them at once"),
     )
     keep_alive_timeout_seconds: int = Field(
         75,
         ge=0,
         description="How long a connection may stay open with nothing asked for.",
-        json_schema_extra=_about(unit="seconds", off="0 closes after each answer"),
+        json_schema_extra=about(unit="seconds", off="0 closes after each answer"),
     )
     header_timeout_seconds: int = Field(
         10,
         ge=0,
         description="How long a client may take to send a request line and its headers.",
-        json_schema_extra=_about(unit="seconds", off="0 waits for ever"),
+        json_schema_extra=about(unit="seconds", off="0 waits for ever"),
     )
     max_header_bytes: int = Field(
         65536,
         ge=1024,
         description="Largest request line with its headers; more is refused with 431.",
-        json_schema_extra=_about(unit="bytes", off=""),
+        json_schema_extra=about(unit="bytes", off=""),
     )
     max_header_count: int = Field(
         128,
         ge=8,
         description="Most header fields in a request; more is refused with 431.",
-        json_schema_extra=_about(unit="headers", off=""),
+        json_schema_extra=about(unit="headers", off=""),
     )
-
-
-class FilesystemSettings(Group):
-    """The built-in driver that keeps the store in a directory."""
-
-    root: Path = Field(
-        Path("data"),
-        description="Directory of the store, made if missing; relative to the working directory.",
-        json_schema_extra=_about(unit="", off=""),
-    )
-    durability: Literal["full", "relaxed"] = Field(
-        "full",
-        description="`full` answers a push once its bytes are synced to the disk; "
-        "`relaxed` leaves that to the system, and a power cut may lose answered pushes.",
-        json_schema_extra=_about(unit="", off="`relaxed`"),
-    )
-
-
-class StorageSettings(Group):
-    """Which driver holds the store, and a table of settings for each driver.
-
-    A table that is not declared here belongs to the driver of that name, which checks it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, dict[str, Any]]
-
-    driver: str = Field(
-        "filesystem",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
-        description="Driver that holds the store: `filesystem`, `memory`, or one that an "
-        "installed package names in the entry point group `moorage.drivers`.",
-        json_schema_extra=_about(unit="", off=""),
-    )
-    filesystem: FilesystemSettings = FilesystemSettings()
-
-    def driver_options(self) -> dict[str, Any]:
-        """Give the keyword settings of the chosen driver; empty where it has no table.
-
-        Values that came from environment variables are text: the driver converts them.
-        """
-        if self.driver == "filesystem":
-            return {"root": self.filesystem.root, "durability": self.filesystem.durability}
-        return dict(self.__pydantic_extra__.get(self.driver, {}))
 
 
 class UploadsSettings(Group):
@@ -139,7 +94,7 @@ class UploadsSettings(Group):
         60,
         ge=0,
         description="Longest silence of a client inside a request body; what arrived is kept.",
-        json_schema_extra=_about(unit="seconds", off="0 waits for ever"),
+        json_schema_extra=about(unit="seconds", off="0 waits for ever"),
     )
 
 
@@ -150,19 +105,19 @@ class ManifestsSettings(Group):
         4 * 1024 * 1024,
         ge=1024,
         description="Largest manifest; more is refused with 413.",
-        json_schema_extra=_about(unit="bytes", off=""),
+        json_schema_extra=about(unit="bytes", off=""),
     )
     missing_references: Literal["refuse", "accept"] = Field(
         "refuse",
         description="What happens to a manifest that names content the repository lacks; "
         "`accept` allows sparse images and indexes.",
-        json_schema_extra=_about(unit="", off="`accept`"),
+        json_schema_extra=about(unit="", off="`accept`"),
     )
     max_tags_per_push: int = Field(
         100,
         ge=0,
         description="Most `tag` parameters in one push of a manifest.",
-        json_schema_extra=_about(unit="tags", off="0 refuses the parameter"),
+        json_schema_extra=about(unit="tags", off="0 refuses the parameter"),
     )
 
 
@@ -172,7 +127,7 @@ class DeleteSettings(Group):
     enabled: bool = Field(
         True,
         description="Whether manifests, tags and blobs may be deleted; otherwise 405.",
-        json_schema_extra=_about(unit="", off="`false`"),
+        json_schema_extra=about(unit="", off="`false`"),
     )
 
 
@@ -183,19 +138,19 @@ class ListsSettings(Group):
         1000,
         ge=1,
         description="Largest page of tags, repositories or referrers that a client may ask for.",
-        json_schema_extra=_about(unit="entries", off=""),
+        json_schema_extra=about(unit="entries", off=""),
     )
     default_tags_entries: int = Field(
         10000,
         ge=1,
         description="Page of a tag list that is asked for without `n`.",
-        json_schema_extra=_about(unit="entries", off=""),
+        json_schema_extra=about(unit="entries", off=""),
     )
     default_catalog_entries: int = Field(
         100,
         ge=1,
         description="Page of the catalog that is asked for without `n`.",
-        json_schema_extra=_about(unit="entries", off=""),
+        json_schema_extra=about(unit="entries", off=""),
     )
 
 
@@ -205,15 +160,15 @@ class LogSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least level that is logged; access lines are of level `info`.",
-        json_schema_extra=_about(unit="", off=""),
+        json_schema_extra=about(unit="", off=""),
     )
     format: Literal["json", "console"] = Field(
         "json",
         description="`json` is one object a line; `console` is for reading at a terminal.",
-        json_schema_extra=_about(unit="", off=""),
+        json_schema_extra=about(unit="", off=""),
     )
     access: bool = Field(
         True,
         description="Whether each request is logged when it is over.",
-        json_schema_extra=_about(unit="", off="`false`"),
+        json_schema_extra=about(unit="", off="`false`"),
     )
