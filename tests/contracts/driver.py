@@ -12,7 +12,7 @@ from functools import partial
 from typing import ClassVar
 
 import pytest
-from anyio import CancelScope, create_task_group, fail_after, sleep
+from anyio import CancelScope, Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
 from core.drivers import Entry, StorageDriver
@@ -703,19 +703,20 @@ class DriverContract(ABC):
     async def test_of_many_appenders_at_once_one_gets_the_path(self, driver: StorageDriver) -> None:
         await append(driver, "/a", b"", create=True)
         won = []
-        refused = 0
+        refused = []
+        decided = Event()
 
         async def claim(number: int) -> None:
-            nonlocal refused
             try:
                 async with await driver.open_appender("/a") as writer:
                     won.append(number)
                     await writer.write(b"%d" % number)
                     # A store may take its time to refuse the others.
-                    while refused < 7:
-                        await sleep(0.01)
+                    await decided.wait()
             except WriterBusy:
-                refused += 1
+                refused.append(number)
+                if len(refused) == 7:
+                    decided.set()
 
         with fail_after(15):
             async with create_task_group() as tasks:

@@ -1,5 +1,6 @@
 """An S3 bucket seen without the driver."""
 
+from functools import cache
 from typing import Any
 
 import boto3
@@ -20,6 +21,20 @@ def s3_of(driver: StorageDriver) -> S3Driver:
     return driver.driver
 
 
+@cache
+def _client(server: S3Server) -> Any:  # noqa: ANN401 - it ships no types
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        region_name="us-east-1",
+        config=Config(
+            s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
+        ),
+    )
+
+
 class Backdoor:
     """A plain client of one server, which any number of tests may use.
 
@@ -29,16 +44,7 @@ class Backdoor:
 
     def __init__(self, server: S3Server) -> None:
         self.bucket = server.bucket
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=server.endpoint_url,
-            aws_access_key_id=server.access_key_id,
-            aws_secret_access_key=server.secret_access_key,
-            region_name="us-east-1",
-            config=Config(
-                s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
-            ),
-        )
+        self.client = _client(server)
 
     async def read(self, key: str) -> bytes | None:
         """Return the content of an object, or None."""
