@@ -97,11 +97,12 @@ class S3Settings(Group):
         description="Storage class of objects, such as `INTELLIGENT_TIERING`.",
         json_schema_extra=about(unit="", off="empty"),
     )
-    sign_payloads: bool = Field(
-        True,
-        description="Whether a SHA-256 of the content is part of the signature, so that the store "
-        "refuses bytes that were changed on their way.",
-        json_schema_extra=about(unit="", off="`false`"),
+    payload_check: Literal["sha256", "md5", "none"] = Field(
+        "sha256",
+        description="Digest by which the store refuses bytes that were changed on their way: "
+        "`sha256` is part of the signature, which AWS, MinIO and Ceph check; `md5` every store "
+        "checks, for more than twice the processor time.",
+        json_schema_extra=about(unit="", off="`none`"),
     )
     conditional_writes: bool = Field(
         True,

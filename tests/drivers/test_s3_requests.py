@@ -101,14 +101,14 @@ async def test_a_chunk_of_an_upload_costs_what_it_needs(
     assert Counter(requests) == {**opening, "CompleteMultipartUpload": 1, "DeleteObject": 2}
 
 
-async def test_a_refused_appender_costs_two_requests(
+async def test_a_refused_appender_costs_three_requests(
     s3_driver: StorageDriver, requests: list[str]
 ) -> None:
     async with await s3_driver.open_appender("/a", create=True) as writer:
         requests.clear()
         with pytest.raises(WriterBusy):
             await s3_driver.open_appender("/a")
-        assert requests == ["PutObject", "HeadObject"]
+        assert requests == ["PutObject", "GetObject", "HeadObject"]
         await writer.cancel()
 
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-__all__ = ["MAX_PARTS", "MAX_PART_BYTES", "MIN_PART_BYTES", "Encryption", "S3Options"]
+__all__ = [
+    "MAX_PARTS",
+    "MAX_PART_BYTES",
+    "MIN_PART_BYTES",
+    "Encryption",
+    "PayloadCheck",
+    "S3Options",
+]
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 """The store refuses smaller parts, except as the last one."""
@@ -12,6 +19,7 @@ MAX_PART_BYTES = 5 * 1024 * 1024 * 1024
 MAX_PARTS = 10_000
 
 Encryption = Literal["none", "AES256", "aws:kms"]
+PayloadCheck = Literal["sha256", "md5", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +42,7 @@ class S3Options:
     encryption: Encryption = "none"
     kms_key_id: str = ""
     storage_class: str = ""
-    sign_payloads: bool = True
+    payload_check: PayloadCheck = "sha256"
     conditional_writes: bool = True
     part_bytes: int = 10 * 1024 * 1024
     part_concurrency: int = 3
@@ -54,6 +62,8 @@ class S3Options:
             raise ValueError("the S3 driver needs the name of a bucket")
         if self.encryption not in get_args(Encryption):
             raise ValueError(f"encryption is one of {get_args(Encryption)}")
+        if self.payload_check not in get_args(PayloadCheck):
+            raise ValueError(f"payload_check is one of {get_args(PayloadCheck)}")
         for name in ("part_bytes", "copy_part_bytes"):
             if not MIN_PART_BYTES <= getattr(self, name) <= MAX_PART_BYTES:
                 raise ValueError(f"{name} is from {MIN_PART_BYTES} to {MAX_PART_BYTES}")
