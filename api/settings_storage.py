@@ -114,7 +114,7 @@ class S3Settings(Group):
         10 * 1024 * 1024,
         ge=5 * 1024 * 1024,
         le=5 * 1024 * 1024 * 1024,
-        description="Size of the parts that large content is sent in; it doubles every thousand "
+        description="Size of the parts that large content is sent in; it doubles every 900 "
         "parts. A push holds up to this times one more than `part_concurrency` in memory.",
         json_schema_extra=about(unit="bytes", off=""),
     )

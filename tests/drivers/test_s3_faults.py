@@ -3,9 +3,9 @@
 import base64
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest
 
 from core.drivers import StorageDriver, create_driver
 from core.drivers.s3 import payloads
@@ -187,7 +187,7 @@ async def test_the_digest_of_content_goes_with_it(
     driver = create_driver("s3", seaweedfs.settings(root_prefix=prefix, payload_check=check))
     sent: list[tuple[str, str]] = []
 
-    def on_send(request: AWSPreparedRequest, **_: object) -> None:
+    def on_send(request: Any, **_: object) -> None:  # noqa: ANN401 - its types are wrong
         headers = {
             name: value.decode() if isinstance(value, bytes) else str(value)
             for name, value in request.headers.items()

@@ -18,6 +18,8 @@ MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_PART_BYTES = 5 * 1024 * 1024 * 1024
 MAX_PARTS = 10_000
 
+_PARTS_OF_A_SIZE = 900
+
 Encryption = Literal["none", "AES256", "aws:kms"]
 PayloadCheck = Literal["sha256", "md5", "none"]
 
@@ -73,14 +75,15 @@ class S3Options:
     def part_size(self, number: int) -> int:
         """Return how large part `number`, from 1, shall be.
 
-        It doubles every thousand parts, so that the ten thousand parts which the store allows
-        suffice for more than the 5 TiB that an object may have.
+        It doubles every nine hundred parts, so that the ten thousand parts which the store allows
+        suffice for the 5 TiB that an object may have, whatever `part_bytes` is.
         """
-        return min(self.part_bytes << ((number - 1) // 1000), MAX_PART_BYTES)
+        return min(self.part_bytes << ((number - 1) // _PARTS_OF_A_SIZE), MAX_PART_BYTES)
 
     def smallest_part(self, number: int) -> int:
         """Return the size below which a last part `number` is sent again when more comes.
 
         Were parts kept that are much smaller than planned, their number would not suffice.
         """
-        return max(MIN_PART_BYTES, self.part_size(number) // 2 if number > 1000 else 0)  # noqa: PLR2004
+        grown = self.part_size(number) // 2 if number > _PARTS_OF_A_SIZE else 0
+        return max(MIN_PART_BYTES, grown)
