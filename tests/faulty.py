@@ -183,6 +183,9 @@ class _Writer(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._owner.step("writer.write", self._path, lambda: self._writer.write(chunk))
 
+    async def flush(self) -> None:
+        await self._owner.step("writer.flush", self._path, self._writer.flush)
+
     async def commit(self) -> None:
         await self._owner.step("writer.commit", self._path, self._writer.commit)
 

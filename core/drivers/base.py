@@ -139,6 +139,18 @@ class FileWriter(AsyncResource):
         """
 
     @abstractmethod
+    async def flush(self) -> None:
+        """Make an appender's bytes durable for the next one, and go on holding the path.
+
+        Afterwards `stat_upload` tells all of them, and so would it after a crash. More can be
+        written. To a writer's bytes, which nobody keeps without a commit, this does nothing.
+
+        Raises:
+            PathNotFound: what was written has been deleted or moved by someone else.
+            DriverUnavailable: the store did not confirm, or the writer is committed or closed.
+        """
+
+    @abstractmethod
     async def commit(self) -> None:
         """Make everything written so far readable at the path, all at once and durably.
 

@@ -148,6 +148,11 @@ class _CheckedWriter(FileWriter):
             self._check(usable=not self._committed and not self._closed)
             await self._writer.write(chunk)
 
+    async def flush(self) -> None:
+        with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
+            await self._writer.flush()
+
     async def commit(self) -> None:
         if not self._committed:
             with self._owner._named_faults(self._path):

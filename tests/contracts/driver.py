@@ -677,6 +677,42 @@ class DriverContract(ABC):
         assert await append(driver, "/a", b" second") == 12
         await driver.delete("/a")
 
+    @pytest.mark.parametrize("size", [5, 300_000])
+    async def test_flushed_bytes_are_kept_and_more_may_follow(
+        self, driver: StorageDriver, size: int
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            for count in range(1, 4):
+                await writer.write(bytes([count]) * size)
+                await writer.flush()
+                assert (await driver.stat_upload("/a")).size == writer.size == count * size
+            with pytest.raises(WriterBusy):
+                await driver.open_appender("/a")
+            await writer.write(b"end")
+            await writer.commit()
+            with pytest.raises(DriverError):
+                await writer.flush()
+        whole = b"".join(bytes([count]) * size for count in range(1, 4)) + b"end"
+        assert await self.stored(driver, "/a") == whole
+
+    async def test_a_flush_keeps_nothing_of_a_writer(self, driver: StorageDriver) -> None:
+        async with await driver.open_writer("/a") as writer:
+            await writer.write(b"half")
+            await writer.flush()
+            assert await self.stored(driver, "/a") is None
+        assert await self.leftovers(driver) == set()
+
+    async def test_an_appender_notices_at_a_flush_that_its_bytes_were_deleted(
+        self, driver: StorageDriver
+    ) -> None:
+        writer = await driver.open_appender("/a", create=True)
+        await writer.write(b"bytes")
+        await driver.delete("/a")
+        with pytest.raises(PathNotFound):
+            await writer.flush()
+        await writer.cancel()
+        assert await self.leftovers(driver) == set()
+
     async def test_of_many_appenders_at_once_one_gets_the_path(self, driver: StorageDriver) -> None:
         await append(driver, "/a", b"", create=True)
         won = []
