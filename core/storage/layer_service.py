@@ -14,12 +14,11 @@ from core.storage.layer import Layer
 from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import RepositoryName
+from core.storage.started_at import format_started_at, parse_started_at
 
 __all__ = ["LayerService"]
 
 _log = structlog.get_logger()
-
-_STARTED_AT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class LayerService:
@@ -66,7 +65,7 @@ class LayerService:
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.put(
             paths.upload_started_at(self._name, upload_id),
-            started_at.strftime(_STARTED_AT).encode("ascii"),
+            format_started_at(started_at),
         )
         data = paths.upload_data(self._name, upload_id)
         async with await self._driver.open_appender(data, create=True):
@@ -95,7 +94,7 @@ class LayerService:
         except PathNotFound:
             raise unknown from None
         try:
-            started_at = datetime.strptime(text.decode("ascii"), _STARTED_AT).replace(tzinfo=UTC)
+            started_at = parse_started_at(text)
         except ValueError:
             _log.error("start of an upload is damaged", upload_id=upload_id, name=str(self._name))
             raise unknown from None

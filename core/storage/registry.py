@@ -8,6 +8,7 @@ from core.storage import paths
 from core.storage.manifest_service import MissingReferences
 from core.storage.names import RepositoryName
 from core.storage.repository import Repository
+from core.storage.repository_walk import walk_repositories
 
 __all__ = ["Registry"]
 
@@ -48,36 +49,11 @@ class Registry:
         `a`, `a/b`, `a-b`. `start_after` need not exist.
         """
         after = tuple(start_after.split("/")) if start_after else ()
-        async for name in self._walk((), after):
-            yield name
-
-    async def _walk(
-        self, parent: tuple[str, ...], after: tuple[str, ...]
-    ) -> AsyncGenerator[RepositoryName, None]:
-        """Yield the repositories below `parent` whose components come behind `after`.
-
-        Directories that lie wholly before `after` are not opened.
-        """
-        directory = "/".join((paths.REPOSITORIES, *parent))
-        depth = len(parent)
-        # What comes before the component of `after` at this level lies before `after` whole, as
-        # long as the path so far is the one that leads to it.
-        on_path = after[:depth] == parent and len(after) > depth
-        try:
-            async for entry in self._driver.list(directory):
-                if not entry.is_directory or entry.name.startswith("_"):
-                    continue
-                if on_path and entry.name < after[depth]:
-                    continue
-                child = (*parent, entry.name)
-                if child > after and await self._has_manifests(child):
-                    name = _find_name("/".join(child))
-                    if name is not None:
-                        yield name
-                async for name in self._walk(child, after):
+        async for components in walk_repositories(self._driver, after):
+            if await self._has_manifests(components):
+                name = _find_name("/".join(components))
+                if name is not None:
                     yield name
-        except PathNotFound:
-            return
 
     async def _has_manifests(self, components: tuple[str, ...]) -> bool:
         path = "/".join((paths.REPOSITORIES, *components, _MANIFESTS))
