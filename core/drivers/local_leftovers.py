@@ -37,9 +37,11 @@ def scan_leftovers(root: str, pending: list[str]) -> list[Unfinished]:
         # What is deleted meanwhile holds nothing that is left behind.
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(pending.pop()) as scan:
             for item in scan:
-                if item.is_dir():
-                    if not item.is_symlink() or not _is_inside(item.path, root):
+                if item.is_symlink():
+                    if os.path.isdir(item.path) and not _is_inside(item.path, root):
                         pending.append(item.path)
+                elif item.is_dir():
+                    pending.append(item.path)
                 elif is_temporary(item):
                     with suppress(FileNotFoundError):
                         found.append(_describe(item, root))

@@ -132,6 +132,7 @@ async def test_a_link_to_another_disk_is_followed_and_one_into_the_store_is_not(
     leave(root, "/a/here")
     (root / "b").symlink_to(elsewhere)
     (root / "a" / "loop").symlink_to(root)
+    (root / "a" / "itself").symlink_to("itself")
     assert [one.path for one in await unfinished_of(driver)] == ["/a/here", "/b/there"]
 
 
