@@ -406,6 +406,16 @@ async def test_files_and_parts_of_one_upload_are_one_upload(
     assert await all_files(driver) == {}
 
 
+async def test_parts_of_one_repository_are_looked_through_alone(driver: StorageDriver) -> None:
+    parts = Parts(
+        driver,
+        part(f"{ROOT}/repositories/r/_uploads/mine/data", size=1, days_ago=8),
+        part(f"{ROOT}/repositories/r/r/_uploads/other/data", size=1, days_ago=8),
+        part(f"{ROOT}/blobs/sha256/ab/abcd/data", size=1, days_ago=8),
+    )
+    assert [one.upload_id for one in await found(parts, RepositoryName("r"))] == ["mine"]
+
+
 async def test_parts_on_their_way_to_a_blob_are_discarded_once_they_are_old(
     driver: StorageDriver, repository: Repository
 ) -> None:
