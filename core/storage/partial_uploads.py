@@ -10,7 +10,7 @@ from core.drivers import StorageDriver, Unfinished
 from core.errors import DriverError, PathNotFound
 from core.storage import paths
 from core.storage.names import RepositoryName
-from core.storage.repository_walk import OnFault, raise_fault, walk_repositories
+from core.storage.repository_walk import OnFault, RepositoryWalk, raise_fault
 from core.storage.started_at import parse_started_at
 
 __all__ = ["PartialUpload", "UploadState", "find_uploads", "look_at_upload"]
@@ -62,9 +62,11 @@ async def find_uploads(
     """
     pieces = await _group_unfinished(driver, repository, on_fault)
     if repository is None:
-        async for components in walk_repositories(driver, on_fault=on_fault):
-            async for upload in _find_listed(driver, "/".join(components), pieces, on_fault):
-                yield upload
+        walk = RepositoryWalk(driver, on_fault=on_fault)
+        async for components, names in walk.directories():
+            if paths.UPLOADS in names:
+                async for upload in _find_listed(driver, "/".join(components), pieces, on_fault):
+                    yield upload
     else:
         async for upload in _find_listed(driver, repository.value, pieces, on_fault):
             yield upload

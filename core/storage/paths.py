@@ -14,7 +14,8 @@
         │       └── index/<algorithm>/<encoded>/link      everything it ever pointed to
         ├── _uploads/<upload id>
         │   ├── data                                      the bytes received so far
-        │   └── startedat                                 RFC 3339, whole seconds, UTC
+        │   ├── startedat                                 RFC 3339, whole seconds, UTC
+        │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
         └── _referrers/<segment id>                       which manifest has which subject
 
 The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`
@@ -25,7 +26,7 @@ a file whose whole content is a digest.
 
 import re
 
-from core.digest import Digest
+from core.digest import Algorithm, Digest
 from core.storage.names import RepositoryName, Tag
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "PURGE_LAST_RUN",
     "REPOSITORIES",
     "ROOT",
+    "UPLOADS",
     "blob_data",
     "data_of_upload",
     "find_repository",
@@ -51,6 +53,7 @@ __all__ = [
     "tags",
     "upload",
     "upload_data",
+    "upload_hash_state",
     "upload_started_at",
     "uploads",
 ]
@@ -60,11 +63,11 @@ _BLOBS = f"{ROOT}/blobs"
 REPOSITORIES = f"{ROOT}/repositories"
 PURGE_CLAIM = f"{ROOT}/_moorage/purge/claim"
 PURGE_LAST_RUN = f"{ROOT}/_moorage/purge/last-run"
-_UPLOADS = "_uploads"
+UPLOADS = "_uploads"
 
 _NAME = r"[^/_][^/]*(?:/[^/_][^/]*)*"
 _IN_REPOSITORY = re.compile(rf"{REPOSITORIES}/({_NAME})/_")
-_IN_UPLOAD = re.compile(rf"({REPOSITORIES}/{_NAME}/{_UPLOADS}/[^/]+)/")
+_IN_UPLOAD = re.compile(rf"({REPOSITORIES}/{_NAME}/{UPLOADS}/[^/]+)/")
 
 
 def _components(digest: Digest) -> str:
@@ -123,7 +126,7 @@ def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
 
 def uploads(repository: str) -> str:
     """Return the directory of the uploads of a repository, whatever its name on the disk is."""
-    return f"{REPOSITORIES}/{repository}/{_UPLOADS}"
+    return f"{REPOSITORIES}/{repository}/{UPLOADS}"
 
 
 def upload(name: RepositoryName, upload_id: str) -> str:
@@ -161,6 +164,13 @@ def find_upload(path: str) -> str | None:
     """Return the directory of the upload that `path` lies in, or None."""
     found = _IN_UPLOAD.match(path)
     return None if found is None else found.group(1)
+
+
+def upload_hash_state(
+    name: RepositoryName, upload_id: str, algorithm: Algorithm, offset: int
+) -> str:
+    """Return where the state of the hash of the first `offset` bytes is kept."""
+    return f"{upload(name, upload_id)}/hashstates/{algorithm.name}/{offset}"
 
 
 def referrers(name: RepositoryName) -> str:

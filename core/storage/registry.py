@@ -4,11 +4,10 @@ from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameInvalid, PathNotFound
-from core.storage import paths
 from core.storage.manifest_service import MissingReferences
-from core.storage.names import RepositoryName
+from core.storage.names import MAX_NAME_LENGTH, RepositoryName
 from core.storage.repository import Repository
-from core.storage.repository_walk import walk_repositories
+from core.storage.repository_walk import RepositoryWalk
 
 __all__ = ["Registry"]
 
@@ -48,20 +47,12 @@ class Registry:
         The order is that of the components of their names, a parent before what is below it:
         `a`, `a/b`, `a-b`. `start_after` need not exist.
         """
-        after = tuple(start_after.split("/")) if start_after else ()
-        async for components in walk_repositories(self._driver, after):
-            if await self._has_manifests(components):
-                name = _find_name("/".join(components))
-                if name is not None:
-                    yield name
-
-    async def _has_manifests(self, components: tuple[str, ...]) -> bool:
-        path = "/".join((paths.REPOSITORIES, *components, _MANIFESTS))
-        try:
-            await self._driver.stat(path)
-        except PathNotFound:
-            return False
-        return True
+        # No name is longer, so that what is cut off decides nothing.
+        place = start_after[: MAX_NAME_LENGTH + 1]
+        after = tuple(place.split("/")) if place else ()
+        async for components, names in RepositoryWalk(self._driver).directories(after):
+            if _MANIFESTS in names and (name := _find_name("/".join(components))) is not None:
+                yield name
 
 
 def _find_name(text: str) -> RepositoryName | None:

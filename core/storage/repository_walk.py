@@ -1,12 +1,19 @@
 """The directories of a store that are, or lead to, repositories."""
 
-from collections.abc import AsyncGenerator, Callable
+import re
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 
 from core.drivers import StorageDriver
 from core.errors import DriverError, PathNotFound
 from core.storage import paths
+from core.storage.concurrency import map_stream
 
-__all__ = ["OnFault", "raise_fault", "walk_repositories"]
+__all__ = ["Directory", "OnFault", "RepositoryWalk", "raise_fault"]
+
+_COMPONENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
+
+Directory = tuple[tuple[str, ...], list[str]]
+"""The components of its name, and the names of the directories in it."""
 
 OnFault = Callable[[DriverError], None]
 """What is told of a fault of the store. If it returns, the work goes on with what comes next."""
@@ -17,37 +24,64 @@ def raise_fault(error: DriverError) -> None:
     raise error
 
 
-async def walk_repositories(
-    driver: StorageDriver,
-    after: tuple[str, ...] = (),
-    *,
-    on_fault: OnFault = raise_fault,
-    parent: tuple[str, ...] = (),
-) -> AsyncGenerator[tuple[str, ...], None]:
-    """Yield the directories that may be repositories, each as the components of its name.
+class RepositoryWalk:
+    """A walk over the directories of a store that may be repositories, each listed once.
 
-    The order is that of these components, a parent before what is below it: `a`, `a/b`, `a-b`.
-    Only what comes behind `after` and lies below `parent` is given, and directories that lie
-    wholly before `after` are not opened. A directory that some other program made is given too,
-    unless its name begins with an underscore, as no repository's does.
+    The order is that of the components of their names, a parent before what is below it: `a`,
+    `a/b`, `a-b`. A directory that some other program made is given too, unless its name begins
+    with an underscore, as no repository's does.
     """
-    directory = "/".join((paths.REPOSITORIES, *parent))
-    depth = len(parent)
-    # What comes before the component of `after` at this level lies before `after` whole, as long
-    # as the path so far is the one that leads to it.
-    on_path = after[:depth] == parent and len(after) > depth
-    try:
-        async for entry in driver.list(directory):
-            if not entry.is_directory or entry.name.startswith("_"):
+
+    def __init__(self, driver: StorageDriver, *, on_fault: OnFault = raise_fault) -> None:
+        """Walk the store of `driver`; `on_fault` is told what cannot be listed."""
+        self._driver = driver
+        self._on_fault = on_fault
+
+    async def directories(
+        self, after: tuple[str, ...] = (), *, parent: tuple[str, ...] = ()
+    ) -> AsyncGenerator[Directory, None]:
+        """Yield the directories below `parent`, which leads to `after`, that come behind it.
+
+        Directories that lie wholly before `after` are not opened.
+        """
+        start = after[len(parent)] if len(parent) < len(after) else ""
+        if _COMPONENT.fullmatch(start) is not None:
+            async for found in self.directories(after, parent=(*parent, start)):
+                yield found
+        async for found in self._expand(parent, self._list_children(parent, start)):
+            yield found
+
+    async def _expand(
+        self, parent: tuple[str, ...], children: AsyncIterable[str]
+    ) -> AsyncGenerator[Directory, None]:
+        """Yield the directories at and below `children` of `parent`."""
+
+        async def list_names(child: str) -> list[str]:
+            if child.startswith("_"):
+                return []
+            return [name async for name in self._list_children((*parent, child), "")]
+
+        async for child, names in map_stream(list_names, children):
+            if child.startswith("_"):
                 continue
-            if on_path and entry.name < after[depth]:
-                continue
-            child = (*parent, entry.name)
-            if child > after:
-                yield child
-            async for below in walk_repositories(driver, after, on_fault=on_fault, parent=child):
+            path = (*parent, child)
+            yield path, names
+            async for below in self._expand(path, _iterate(names)):
                 yield below
-    except PathNotFound:
-        return
-    except DriverError as error:
-        on_fault(error)
+
+    async def _list_children(self, parent: tuple[str, ...], start_after: str) -> AsyncIterator[str]:
+        try:
+            async for entry in self._driver.list(
+                "/".join((paths.REPOSITORIES, *parent)), start_after
+            ):
+                if entry.is_directory:
+                    yield entry.name
+        except PathNotFound:
+            return
+        except DriverError as error:
+            self._on_fault(error)
+
+
+async def _iterate(names: Iterable[str]) -> AsyncIterator[str]:
+    for name in names:
+        yield name
