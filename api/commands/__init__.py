@@ -7,6 +7,7 @@ import typer
 
 from api.commands.config import config
 from api.commands.serve import serve
+from api.commands.uploads import uploads
 
 __all__ = ["app", "main"]
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(config)
+app.add_typer(uploads)
 
 
 def _print_version(value: bool) -> None:

@@ -15,10 +15,13 @@ from core.storage.names import (
     Tag,
     parse_reference,
 )
+from core.storage.partial_uploads import PartialUpload, UploadState, find_uploads
+from core.storage.periodic_purge import PeriodicPurge
 from core.storage.referrers import ReferrersService, fallback_tag
 from core.storage.registry import Registry
 from core.storage.repository import Repository
 from core.storage.tag_service import TagService
+from core.storage.upload_purge import PurgeReport, Removal, UploadPurge
 
 __all__ = [
     "CHUNK_BYTES",
@@ -32,14 +35,21 @@ __all__ = [
     "LayerUpload",
     "ManifestService",
     "MissingReferences",
+    "PartialUpload",
+    "PeriodicPurge",
+    "PurgeReport",
     "Reference",
     "ReferrersService",
     "Registry",
+    "Removal",
     "Repository",
     "RepositoryName",
     "StoredManifest",
     "Tag",
     "TagService",
+    "UploadPurge",
+    "UploadState",
     "fallback_tag",
+    "find_uploads",
     "parse_reference",
 ]

@@ -16,12 +16,11 @@ from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import RepositoryName
 from core.storage.publishing import publish
+from core.storage.started_at import format_started_at, parse_started_at
 
 __all__ = ["LayerService"]
 
 _log = structlog.get_logger()
-
-_STARTED_AT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class LayerService:
@@ -68,7 +67,7 @@ class LayerService:
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.put(
             paths.upload_started_at(self._name, upload_id),
-            started_at.strftime(_STARTED_AT).encode("ascii"),
+            format_started_at(started_at),
         )
         await self._driver.create_upload(paths.upload_data(self._name, upload_id))
         return LayerUpload(
@@ -143,7 +142,7 @@ class LayerService:
             raise self._unknown(upload_id)
         try:
             text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
-            return datetime.strptime(text.decode("ascii"), _STARTED_AT).replace(tzinfo=UTC)
+            return parse_started_at(text)
         except PathNotFound:
             raise self._unknown(upload_id) from None
         except ValueError:

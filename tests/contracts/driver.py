@@ -15,7 +15,7 @@ import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
-from core.drivers import Entry, StorageDriver
+from core.drivers import Entry, StorageDriver, Unfinished
 from core.errors import (
     DriverError,
     DriverUnavailable,
@@ -113,6 +113,10 @@ async def list_all(driver: StorageDriver, path: str, start_after: str = "") -> l
 
 async def list_names(driver: StorageDriver, path: str, start_after: str = "") -> list[str]:
     return [entry.name for entry in await list_all(driver, path, start_after)]
+
+
+async def list_unfinished(driver: StorageDriver, path: str = "/") -> list[Unfinished]:
+    return [unfinished async for unfinished in driver.list_unfinished(path)]
 
 
 async def conflict(driver: StorageDriver, call: Awaitable[object]) -> None:
@@ -1135,3 +1139,68 @@ class DriverContract(ABC):
                 tasks.start_soon(driver.put, f"/a/b/{number}", b"")
                 tasks.start_soon(delete, number / 5000)
             assert await self.leftovers(driver) <= {f"/a/b/{number}" for number in range(30)}
+
+    # Unfinished content.
+
+    @pytest.mark.parametrize("end", ["commit", "aclose", "cancel"])
+    async def test_a_writer_may_be_listed_as_unfinished_until_it_ends(
+        self, driver: StorageDriver, end: str
+    ) -> None:
+        await driver.put("/ab/c", b"other")
+        writer = await driver.open_writer("/a/b")
+        for _ in range(12):
+            await writer.write(bytes(1024 * 1024))
+        found = await list_unfinished(driver)
+        assert {one.path for one in found} <= {"/a/b"}
+        assert all(0 <= one.size <= 12 * 1024 * 1024 for one in found)
+        assert all(one.started_at.tzinfo is not None for one in found)
+        assert {one.key for one in await list_unfinished(driver, "/a")} == {
+            one.key for one in found
+        }
+        assert await list_unfinished(driver, "/ab") == []
+        await getattr(writer, end)()
+        await writer.aclose()
+        assert await list_unfinished(driver) == []
+
+    async def test_a_deleted_upload_is_not_unfinished(self, driver: StorageDriver) -> None:
+        await append(driver, "/a/b", b"bytes" * 1000, create=True)
+        assert {one.path for one in await list_unfinished(driver)} <= {"/a/b"}
+        await driver.delete("/a")
+        for one in await list_unfinished(driver):
+            # What a delete does not take is listed, and can be discarded.
+            await driver.discard(one)
+        assert await list_unfinished(driver) == []
+
+    async def test_what_is_discarded_is_gone_and_its_writer_fails(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.put("/a", b"old")
+        writer = await driver.open_writer("/a")
+        for _ in range(12):
+            await writer.write(bytes(1024 * 1024))
+        found = await list_unfinished(driver)
+        for one in found:
+            await driver.discard(one)
+        assert await list_unfinished(driver) == []
+        if found:
+            with pytest.raises(DriverError):
+                await writer.commit()
+        await writer.aclose()
+        for one in found or [
+            Unfinished(path="/a", key="none", size=0, started_at=datetime.now(UTC))
+        ]:
+            with pytest.raises(PathNotFound) as caught:
+                await driver.discard(one)
+            assert caught.value.driver == driver.name
+        assert await self.stored(driver, "/a") == b"old"
+
+    async def test_what_was_committed_is_never_unfinished(self, driver: StorageDriver) -> None:
+        await driver.put("/a/put", b"put")
+        await write_all(driver, "/a/written", b"written")
+        async with await driver.open_appender("/a/appended", create=True) as writer:
+            await writer.write(b"appended")
+            await writer.commit()
+            assert await list_unfinished(driver) == []
+        await driver.move("/a/appended", "/a/moved")
+        assert await list_unfinished(driver) == []
+        assert await self.leftovers(driver) == {"/a/put", "/a/written", "/a/moved"}
