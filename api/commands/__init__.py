@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.commands.config import config
+from api.commands.copy import copy
 from api.commands.serve import serve
 
 __all__ = ["app", "main"]
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(config)
+app.command()(copy)
 
 
 def _print_version(value: bool) -> None:

@@ -1,6 +1,7 @@
 """What the bytes of a store mean: repositories, blobs, uploads, manifests, tags, referrers."""
 
 from core.storage.blob_store import BlobStore
+from core.storage.copy_tally import CopyFault, CopyTally
 from core.storage.file_reader import CHUNK_BYTES, FileReader
 from core.storage.layer import Layer
 from core.storage.layer_service import LayerService
@@ -18,6 +19,7 @@ from core.storage.names import (
 from core.storage.referrers import ReferrersService, fallback_tag
 from core.storage.registry import Registry
 from core.storage.repository import Repository
+from core.storage.store_copier import StoreCopier
 from core.storage.tag_service import TagService
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "NAME_PATTERN",
     "TAG_PATTERN",
     "BlobStore",
+    "CopyFault",
+    "CopyTally",
     "FileReader",
     "Layer",
     "LayerService",
@@ -37,6 +41,7 @@ __all__ = [
     "Registry",
     "Repository",
     "RepositoryName",
+    "StoreCopier",
     "StoredManifest",
     "Tag",
     "TagService",

@@ -23,7 +23,9 @@ from core.digest import Digest
 from core.storage.names import RepositoryName, Tag
 
 __all__ = [
+    "BLOBS",
     "REPOSITORIES",
+    "ROOT",
     "blob_data",
     "layer_link",
     "layers",
@@ -41,9 +43,9 @@ __all__ = [
     "upload_started_at",
 ]
 
-_ROOT = "/docker/registry/v2"
-_BLOBS = f"{_ROOT}/blobs"
-REPOSITORIES = f"{_ROOT}/repositories"
+ROOT = "/docker/registry/v2"
+BLOBS = f"{ROOT}/blobs"
+REPOSITORIES = f"{ROOT}/repositories"
 
 
 def _components(digest: Digest) -> str:
@@ -52,7 +54,7 @@ def _components(digest: Digest) -> str:
 
 def blob_data(digest: Digest) -> str:
     """Return where the content of `digest` is, whichever repositories link it."""
-    return f"{_BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
+    return f"{BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
 
 
 def layers(name: RepositoryName) -> str:
