@@ -51,9 +51,13 @@ class Pace:
 def describe(tally: CopyTally, bytes_per_second: float) -> str:
     """Say in one line how far a copy is: bytes, objects, rate, and what is left."""
     more = "" if tally.blobs_are_listed else "+"
+    links_are_listed = tally.blobs_are_listed and (
+        tally.done_repositories == tally.total_repositories > 0
+    )
+    more_objects = "" if links_are_listed else "+"
     return (
         f"{human_bytes(tally.done_bytes)}/{human_bytes(tally.total_bytes)}{more} "
-        f"{tally.done_objects}/{tally.total_objects}{more} objects "
+        f"{tally.done_objects}/{tally.total_objects}{more_objects} objects "
         f"{human_bytes(bytes_per_second)}/s {_describe_rest(tally, bytes_per_second)}"
     )
 

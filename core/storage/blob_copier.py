@@ -47,12 +47,6 @@ class BlobCopier:
         self._present: set[Digest] = set()
         self._failed: set[Digest] = set()
 
-    async def find_size(self, digest: Digest) -> int | None:
-        """Return the size of a blob of the source, or None if it is not there, or not told."""
-        return await self._patience.attempt(
-            str(digest), lambda: self._source_blobs.find_size(digest)
-        )
-
     async def copy(self, digest: Digest, size: int) -> None:
         """Have a blob of `size` bytes at the destination, or a fault in the tally.
 

@@ -62,8 +62,9 @@ class RepositoryCopier:
         destination: StorageDriver,
         blobs: BlobCopier,
         tally: CopyTally,
-        patience: Patience,
         *,
+        reading: Patience,
+        copying: Patience,
         slots: CapacityLimiter,
         dry_run: bool,
     ) -> None:
@@ -71,7 +72,8 @@ class RepositoryCopier:
         self._destination = destination
         self._blobs = blobs
         self._tally = tally
-        self._patience = patience
+        self._reading = reading
+        self._copying = copying
         self._slots = slots
         self._dry_run = dry_run
 
@@ -112,7 +114,7 @@ class RepositoryCopier:
         async def read(name: str) -> None:
             directory = f"{root}/{name}"
             path = f"{directory}/current/{LINK}"
-            content = await self._patience.attempt(path, lambda: _find(self._source, path))
+            content = await self._reading.attempt(path, lambda: _find(self._source, path))
             # A directory without a link is what a crash has left of a tag.
             if content is not None:
                 found.append(_Tag(directory, content))
@@ -171,13 +173,13 @@ class RepositoryCopier:
                     current, f"the tag points to {target}, which is missing or was not copied"
                 )
                 return
-            await self._patience.attempt(current, lambda: self._store(current, str(target)))
+            await self._copying.attempt(current, lambda: self._store(current, str(target)))
 
     async def _list_files(self, directory: str) -> Sequence[str]:
         async def collect() -> Sequence[str]:
             return [path async for path in walk_files(self._source, directory)]
 
-        return await self._patience.attempt(directory, collect) or ()
+        return await self._reading.attempt(directory, collect) or ()
 
     async def _copy_file(
         self, path: str, linked: Digest | None = None, *, is_history: bool = False
@@ -190,7 +192,7 @@ class RepositoryCopier:
             return await self._copy_content(path)
 
         with self._tally.file():
-            return await self._patience.attempt(path, copy) or False
+            return await self._copying.attempt(path, copy) or False
 
     async def _copy_link(self, path: str, linked: Digest | None, *, is_history: bool) -> bool:
         content = await _find(self._source, path)

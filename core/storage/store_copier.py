@@ -25,6 +25,7 @@ from core.drivers import StorageDriver
 from core.errors import DigestInvalid, PathNotFound
 from core.storage import paths
 from core.storage.blob_copier import BlobCopier
+from core.storage.blob_store import BlobStore
 from core.storage.copy_tally import CopyTally
 from core.storage.links import parse_link
 from core.storage.names import RepositoryName
@@ -81,16 +82,20 @@ class StoreCopier:
         self._tally = tally
         self._names = repositories
         self._concurrency = concurrency
-        self._patience = Patience(tally, retry_seconds=retry_seconds)
+        self._source_blobs = BlobStore(source)
+        # Apart, so that a source that answers does not hide a destination that does not.
+        self._reading = Patience(tally, retry_seconds=retry_seconds)
+        copying = Patience(tally, retry_seconds=retry_seconds)
         self._blobs = BlobCopier(
-            source, destination, tally, self._patience, verify=verify, dry_run=dry_run
+            source, destination, tally, copying, verify=verify, dry_run=dry_run
         )
         self._repositories = RepositoryCopier(
             source,
             destination,
             self._blobs,
             tally,
-            self._patience,
+            reading=self._reading,
+            copying=copying,
             slots=CapacityLimiter(concurrency),
             dry_run=dry_run,
         )
@@ -162,7 +167,7 @@ class StoreCopier:
             async def read() -> Sequence[Digest]:
                 return [digest async for digest in self._read_links(found.path)]
 
-            for digest in await self._patience.attempt(found.path, read) or ():
+            for digest in await self._reading.attempt(found.path, read) or ():
                 if digest not in seen:
                     seen.add(digest)
                     await self._send_measured(digest, send)
@@ -188,7 +193,9 @@ class StoreCopier:
                 yield digest
 
     async def _send_measured(self, digest: Digest, send: MemoryObjectSendStream[_Blob]) -> None:
-        size = await self._blobs.find_size(digest)
+        size = await self._reading.attempt(
+            str(digest), lambda: self._source_blobs.find_size(digest)
+        )
         if size is not None:
             self._tally.add_blob(size)
             await send.send((digest, size))
