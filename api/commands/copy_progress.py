@@ -117,7 +117,6 @@ class ProgressBar:
         with bar:
             try:
                 while True:
-                    self._pace.observe(current_time(), self._tally.moved_bytes)
                     self._update(bar, task)
                     await sleep(_BAR_SECONDS)
             finally:
@@ -128,6 +127,7 @@ class ProgressBar:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _update(self, bar: Progress, task: TaskID) -> None:
+        self._pace.observe(current_time(), self._tally.moved_bytes)
         bar.update(
             task,
             completed=self._tally.done_bytes,

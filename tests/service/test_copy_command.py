@@ -153,7 +153,7 @@ def test_a_terminal_shows_a_bar(folder: Path) -> None:
     assert process.returncode == 0
     assert b"\x1b[" in shown
     assert b"100%" in shown
-    assert re.search(rb"195\.\d KiB/195\.\d KiB \d+/\d+ objects .*/s repository 2/2", shown)
+    assert re.search(rb"196\.1 KiB/196\.1 KiB \d+/\d+ objects .*/s repository 2/2", shown)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
