@@ -76,6 +76,10 @@ class CheckedDriver(StorageDriver):
         with self._named_faults(source), self._named_faults(destination):
             await self.driver.move(source, destination)
 
+    async def copy(self, source: str, destination: str) -> None:
+        with self._named_faults(source), self._named_faults(destination):
+            await self.driver.copy(source, destination)
+
     async def delete(self, path: str) -> None:
         with self._named_faults(path):
             await self.driver.delete(path)
@@ -147,6 +151,11 @@ class _CheckedWriter(FileWriter):
         with self._owner._named_faults(self._path):
             self._check(usable=not self._committed and not self._closed)
             await self._writer.write(chunk)
+
+    async def flush(self) -> None:
+        with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
+            await self._writer.flush()
 
     async def commit(self) -> None:
         if not self._committed:

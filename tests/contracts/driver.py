@@ -677,6 +677,42 @@ class DriverContract(ABC):
         assert await append(driver, "/a", b" second") == 12
         await driver.delete("/a")
 
+    @pytest.mark.parametrize("size", [5, 300_000])
+    async def test_flushed_bytes_are_kept_and_more_may_follow(
+        self, driver: StorageDriver, size: int
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            for count in range(1, 4):
+                await writer.write(bytes([count]) * size)
+                await writer.flush()
+                assert (await driver.stat_upload("/a")).size == writer.size == count * size
+            with pytest.raises(WriterBusy):
+                await driver.open_appender("/a")
+            await writer.write(b"end")
+            await writer.commit()
+            with pytest.raises(DriverError):
+                await writer.flush()
+        whole = b"".join(bytes([count]) * size for count in range(1, 4)) + b"end"
+        assert await self.stored(driver, "/a") == whole
+
+    async def test_a_flush_keeps_nothing_of_a_writer(self, driver: StorageDriver) -> None:
+        async with await driver.open_writer("/a") as writer:
+            await writer.write(b"half")
+            await writer.flush()
+            assert await self.stored(driver, "/a") is None
+        assert await self.leftovers(driver) == set()
+
+    async def test_an_appender_notices_at_a_flush_that_its_bytes_were_deleted(
+        self, driver: StorageDriver
+    ) -> None:
+        writer = await driver.open_appender("/a", create=True)
+        await writer.write(b"bytes")
+        await driver.delete("/a")
+        with pytest.raises(PathNotFound):
+            await writer.flush()
+        await writer.cancel()
+        assert await self.leftovers(driver) == set()
+
     async def test_of_many_appenders_at_once_one_gets_the_path(self, driver: StorageDriver) -> None:
         await append(driver, "/a", b"", create=True)
         won = []
@@ -978,6 +1014,45 @@ class DriverContract(ABC):
         assert await self.leftovers(driver) == found
         for path in found:
             assert await self.stored(driver, path) == b"content"
+
+    # copy.
+
+    @pytest.mark.parametrize("size", [0, 7, 1024 * 1024 + 1])
+    async def test_a_copy_leaves_its_source(self, driver: StorageDriver, size: int) -> None:
+        content = bytes(range(256)) * (size // 256 + 1)
+        await driver.put("/a/b", content[:size])
+        await driver.put("/c", b"older")
+        for destination in ("/c", "/d/e/f"):
+            await driver.copy("/a/b", destination)
+            assert await self.stored(driver, destination) == content[:size]
+        assert await self.leftovers(driver) == {"/a/b", "/c", "/d/e/f"}
+        assert await self.stored(driver, "/a/b") == content[:size]
+
+    async def test_what_was_copied_changes_no_more_with_its_source(
+        self, driver: StorageDriver
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            await writer.write(b"first")
+            await writer.commit()
+        await driver.copy("/a", "/b")
+        async with await driver.open_appender("/a") as writer:
+            await writer.write(b" second")
+            await writer.commit()
+        assert await self.stored(driver, "/b") == b"first"
+
+    async def test_a_copy_of_nothing_leaves_the_destination(self, driver: StorageDriver) -> None:
+        await driver.put("/b", b"stays")
+        await driver.put("/dir/a", b"")
+        for source in ("/a", "/dir"):
+            with pytest.raises(PathNotFound):
+                await driver.copy(source, "/b")
+        assert await self.stored(driver, "/b") == b"stays"
+
+    async def test_a_copy_onto_a_directory_conflicts(self, driver: StorageDriver) -> None:
+        await driver.put("/a", b"content")
+        await driver.put("/b/c", b"stays")
+        await conflict(driver, driver.copy("/a", "/b"))
+        assert await self.stored(driver, "/b/c") == b"stays"
 
     # delete.
 
