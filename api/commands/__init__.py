@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.commands.config import config
+from api.commands.copy import copy
 from api.commands.serve import serve
 from api.commands.uploads import uploads
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(config)
+app.command()(copy)
 app.add_typer(uploads)
 
 

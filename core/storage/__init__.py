@@ -1,6 +1,7 @@
 """What the bytes of a store mean: repositories, blobs, uploads, manifests, tags, referrers."""
 
 from core.storage.blob_store import BlobStore
+from core.storage.copy_tally import CopyFault, CopyTally
 from core.storage.file_reader import CHUNK_BYTES, FileReader
 from core.storage.layer import Layer
 from core.storage.layer_service import LayerService
@@ -20,6 +21,7 @@ from core.storage.periodic_purge import PeriodicPurge
 from core.storage.referrers import ReferrersService, fallback_tag
 from core.storage.registry import Registry
 from core.storage.repository import Repository
+from core.storage.store_copier import StoreCopier
 from core.storage.tag_service import TagService
 from core.storage.upload_purge import PurgeReport, Removal, UploadPurge
 
@@ -29,6 +31,8 @@ __all__ = [
     "NAME_PATTERN",
     "TAG_PATTERN",
     "BlobStore",
+    "CopyFault",
+    "CopyTally",
     "FileReader",
     "Layer",
     "LayerService",
@@ -44,6 +48,7 @@ __all__ = [
     "Removal",
     "Repository",
     "RepositoryName",
+    "StoreCopier",
     "StoredManifest",
     "Tag",
     "TagService",

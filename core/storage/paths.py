@@ -30,6 +30,7 @@ from core.digest import Algorithm, Digest
 from core.storage.names import RepositoryName, Tag
 
 __all__ = [
+    "BLOBS",
     "PURGE_CLAIM",
     "PURGE_LAST_RUN",
     "REPOSITORIES",
@@ -59,7 +60,7 @@ __all__ = [
 ]
 
 ROOT = "/docker/registry/v2"
-_BLOBS = f"{ROOT}/blobs"
+BLOBS = f"{ROOT}/blobs"
 REPOSITORIES = f"{ROOT}/repositories"
 PURGE_CLAIM = f"{ROOT}/_moorage/purge/claim"
 PURGE_LAST_RUN = f"{ROOT}/_moorage/purge/last-run"
@@ -76,7 +77,7 @@ def _components(digest: Digest) -> str:
 
 def blob_data(digest: Digest) -> str:
     """Return where the content of `digest` is, whichever repositories link it."""
-    return f"{_BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
+    return f"{BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
 
 
 def layers(name: RepositoryName) -> str:
