@@ -803,7 +803,8 @@ class DriverContract(ABC):
             # Here, uncommitted bytes are no file that could be moved.
             await writer.cancel()
             return
-        with pytest.raises(PathNotFound):
+        # A writer may hold back a small chunk, and find out later.
+        with contextlib.suppress(PathNotFound):
             await writer.write(b"more")
         with pytest.raises(PathNotFound):
             await writer.commit()
@@ -868,7 +869,8 @@ class DriverContract(ABC):
     async def test_a_file_is_newer_once_it_was_written_again(self, driver: StorageDriver) -> None:
         await driver.put("/a", b"first")
         first = (await driver.stat("/a")).modified_at
-        await sleep(0.02)
+        # Object stores tell times in whole seconds.
+        await sleep(1.05 if driver.flat else 0.02)
         await driver.put("/a", b"second")
         second = (await driver.stat("/a")).modified_at
         assert first is not None
