@@ -18,6 +18,7 @@ _BUILT_IN: Mapping[str, EntryPoint] = {
         "azure": "core.drivers.azure:AzureDriver",
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
         "memory": "core.drivers.memory:MemoryDriver",
+        "s3": "core.drivers.s3:S3Driver",
     }.items()
 }
 
