@@ -7,9 +7,9 @@ from anyio import CancelScope
 from azure.core.exceptions import AzureError
 from azure.core.rest import AsyncHttpResponse
 
-from core.drivers.azure_faults import azure_faults
-from core.drivers.azure_published import is_published
-from core.drivers.azure_store import AzureStore
+from core.drivers.azure.faults import azure_faults
+from core.drivers.azure.published import is_published
+from core.drivers.azure.store import AzureStore
 from core.drivers.base import DriverReader
 from core.errors import DriverUnavailable, PathNotFound
 
@@ -82,7 +82,7 @@ class AzureReader(DriverReader):
         """Learn whether the blob is there, and its size, where no byte of it is wanted."""
         with azure_faults(self._path):
             found = await self._store.blob(self._path).get_blob_properties()
-        if not is_published(found.copy.status, found.metadata):
+        if not is_published(found.copy.status):
             raise PathNotFound(self._path)
         self.size = found.size
 
@@ -91,7 +91,7 @@ class AzureReader(DriverReader):
             response = await self._store.request_content(self._path, headers)
         try:
             if response.status_code in {_OK, _PARTIAL}:
-                if not _is_published_answer(response):
+                if not is_published(response.headers.get("x-ms-copy-status")):
                     raise PathNotFound(self._path)
                 self._response, self._chunks = response, response.iter_raw()
                 return
@@ -133,15 +133,6 @@ def _whole_size(response: AsyncHttpResponse) -> int:
     if response.status_code == _OK:
         return int(response.headers["Content-Length"])
     return int(response.headers["Content-Range"].rpartition("/")[2])
-
-
-def _is_published_answer(response: AsyncHttpResponse) -> bool:
-    metadata = {
-        name.lower().removeprefix("x-ms-meta-"): value
-        for name, value in response.headers.items()
-        if name.lower().startswith("x-ms-meta-")
-    }
-    return is_published(response.headers.get("x-ms-copy-status"), metadata)
 
 
 def _refusal(path: str, response: AsyncHttpResponse) -> Exception:

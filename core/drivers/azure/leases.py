@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import StorageErrorCode
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
-from core.drivers.azure_faults import azure_faults, error_code
+from core.drivers.azure.faults import azure_faults, error_code
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, PathNotFound, WriterBusy
 

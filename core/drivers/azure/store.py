@@ -13,7 +13,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from core.drivers.azure_retries import RetryPolicy
+from core.drivers.azure.retries import RetryPolicy
 
 __all__ = ["AzureStore", "Connection"]
 

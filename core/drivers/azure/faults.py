@@ -21,7 +21,7 @@ _LEASED_BY_ANOTHER = frozenset(
     }
 )
 
-# A lease ends early only when the blob is deleted or moved: see `azure_leases.without_lease`.
+# A lease ends early only when the blob is deleted or moved: see `leases.without_lease`.
 _LEASE_BROKEN = frozenset(
     {
         StorageErrorCode.LEASE_NOT_PRESENT_WITH_BLOB_OPERATION,

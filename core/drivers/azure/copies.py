@@ -6,10 +6,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobProperties, StorageErrorCode
 from azure.storage.blob.aio import BlobClient
 
-from core.drivers.azure_faults import azure_faults, error_code, is_missing
-from core.drivers.azure_leases import without_lease
-from core.drivers.azure_published import is_published
-from core.drivers.azure_store import AzureStore
+from core.drivers.azure.faults import azure_faults, error_code, is_missing
+from core.drivers.azure.leases import without_lease
+from core.drivers.azure.published import is_published
+from core.drivers.azure.store import AzureStore
 from core.errors import DriverUnavailable, PathNotFound
 
 __all__ = ["copy_blob", "delete_version"]
@@ -35,7 +35,7 @@ async def copy_blob(store: AzureStore, source: str, destination: str) -> str:
     from_blob, to_blob = store.blob(source), store.blob(destination)
     with azure_faults(source):
         found = await from_blob.get_blob_properties()
-    if not is_published(found.copy.status, found.metadata):
+    if not is_published(found.copy.status):
         raise PathNotFound(source)
     etag = str(found.etag)
     waits = _Waits(destination)

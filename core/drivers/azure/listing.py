@@ -3,9 +3,9 @@
 import re
 from collections.abc import AsyncIterator
 
-from core.drivers.azure_faults import azure_faults
-from core.drivers.azure_published import without_temporary_end
-from core.drivers.azure_store import AzureStore
+from core.drivers.azure.faults import azure_faults
+from core.drivers.azure.published import without_temporary_end
+from core.drivers.azure.store import AzureStore
 from core.drivers.base import Entry
 from core.drivers.name_order import in_name_order
 from core.errors import PathNotFound

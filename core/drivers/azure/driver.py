@@ -4,19 +4,20 @@ from collections.abc import AsyncIterator
 
 from anyio import CancelScope, Semaphore, create_task_group
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobProperties, StorageErrorCode
+from azure.storage.blob import BlobProperties, BlobType, StorageErrorCode
 
-from core.drivers.azure_appender import AzureAppender
-from core.drivers.azure_copies import copy_blob, delete_version
-from core.drivers.azure_faults import azure_faults, error_code, is_missing
-from core.drivers.azure_leases import without_lease
-from core.drivers.azure_listing import has_children, list_children, list_names
-from core.drivers.azure_parts import Parts
-from core.drivers.azure_published import is_published
-from core.drivers.azure_reader import AzureReader
-from core.drivers.azure_store import AzureStore
-from core.drivers.azure_unfinished import discard, list_unfinished
-from core.drivers.azure_writer import AzureWriter, put_blob
+from core.drivers.azure.appender import AzureAppender
+from core.drivers.azure.copies import copy_blob, delete_version
+from core.drivers.azure.faults import azure_faults, error_code, is_missing
+from core.drivers.azure.leases import without_lease
+from core.drivers.azure.listing import has_children, list_children, list_names
+from core.drivers.azure.parts import Parts
+from core.drivers.azure.published import is_published
+from core.drivers.azure.reader import AzureReader
+from core.drivers.azure.spool import SpooledWriter, carry_over
+from core.drivers.azure.store import AzureStore
+from core.drivers.azure.unfinished import discard, list_unfinished
+from core.drivers.azure.writer import AzureWriter, put_blob
 from core.drivers.base import (
     DriverReader,
     Entry,
@@ -179,7 +180,7 @@ class AzureDriver(StorageDriver):
                 if is_missing(error):
                     return None
                 raise
-        return found if is_published(found.copy.status, found.metadata) else None
+        return found if is_published(found.copy.status) else None
 
     async def _check_file(self, path: str) -> BlobProperties:
         found = await self._find(path)
@@ -195,9 +196,14 @@ class AzureDriver(StorageDriver):
             except HttpResponseError as error:
                 if error_code(error) != StorageErrorCode.INVALID_BLOB_TYPE:
                     raise
-        # Azure copies over no blob of another type. Through here, nothing has to be deleted first.
+        # Azure lets no blob replace one of another type. Through here nothing is deleted first.
         found = await self._check_file(source)
-        await super().copy(source, destination)
+        writer: FileWriter
+        if found.blob_type == BlobType.APPENDBLOB:
+            writer = AzureWriter(self._store, destination, self._parts)
+        else:
+            writer = await SpooledWriter.open(self._store, destination, self._parts)
+        await carry_over(self._store, source, writer)
         return str(found.etag)
 
     async def _delete_blob(self, path: str) -> bool:

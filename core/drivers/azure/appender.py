@@ -8,10 +8,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobType, StorageErrorCode
 from azure.storage.blob.aio import BlobClient
 
-from core.drivers.azure_faults import azure_faults, error_code, is_missing
-from core.drivers.azure_leases import Lease
-from core.drivers.azure_parts import Parts, md5_of
-from core.drivers.azure_store import AzureStore
+from core.drivers.azure.faults import azure_faults, error_code, is_missing
+from core.drivers.azure.leases import Lease
+from core.drivers.azure.parts import Parts, md5_of
+from core.drivers.azure.store import AzureStore
 from core.drivers.base import FileWriter
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, DriverUnavailable, PathNotFound, WriterBusy

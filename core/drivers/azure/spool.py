@@ -4,19 +4,23 @@ Deleting it first would leave a moment without any content, or a crash with none
 new content becomes an append blob beside it, and is copied over it by the service.
 """
 
-import uuid
 from typing import Self
 
 from anyio import CancelScope
 
-from core.drivers.azure_appender import AzureAppender
-from core.drivers.azure_copies import copy_blob, delete_version
-from core.drivers.azure_faults import azure_faults
-from core.drivers.azure_parts import Parts
-from core.drivers.azure_store import AzureStore
+from core.drivers.azure.appender import AzureAppender
+from core.drivers.azure.copies import copy_blob, delete_version
+from core.drivers.azure.faults import azure_faults
+from core.drivers.azure.parts import Parts
+from core.drivers.azure.published import temporary_path
+from core.drivers.azure.reader import AzureReader
+from core.drivers.azure.store import AzureStore
 from core.drivers.base import FileWriter
+from core.errors import DriverUnavailable
 
-__all__ = ["SpooledWriter"]
+__all__ = ["SpooledWriter", "carry_over"]
+
+_CARRIED_BYTES = 1024 * 1024
 
 
 class SpooledWriter(FileWriter):
@@ -32,7 +36,7 @@ class SpooledWriter(FileWriter):
     @classmethod
     async def open(cls, store: AzureStore, path: str, parts: Parts) -> Self:
         """Begin with no content."""
-        temporary = f"{path}.{uuid.uuid4()}.tmp"
+        temporary = temporary_path(path)
         spool = await AzureAppender.open(store, temporary, parts, create=True)
         return cls(store, path, temporary, spool)
 
@@ -44,6 +48,7 @@ class SpooledWriter(FileWriter):
         await self._spool.write(chunk)
 
     async def flush(self) -> None:
+        # Without a commit the bytes are gone anyway.
         return
 
     async def commit(self) -> None:
@@ -62,3 +67,18 @@ class SpooledWriter(FileWriter):
             await self._spool.aclose()
         else:
             await self._spool.cancel()
+
+
+async def carry_over(store: AzureStore, source: str, writer: FileWriter) -> None:
+    """Commit the content of a blob with a writer, through this process, and close the writer.
+
+    Raises:
+        PathNotFound: `source` is missing.
+    """
+    async with writer, AzureReader(store, source, 0) as reader:
+        await reader.open(None)
+        while chunk := await reader.read(_CARRIED_BYTES):
+            await writer.write(chunk)
+        if writer.size != reader.size:
+            raise DriverUnavailable(source, "it was not read whole")
+        await writer.commit()
