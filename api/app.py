@@ -17,7 +17,8 @@ from api.routes import router
 from api.settings import Settings, load_settings
 from api.settings_groups import UploadsSettings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
-from core.storage import PeriodicPurge, Registry
+from core.storage import Registry
+from core.storage.purging import PeriodicPurge
 
 __all__ = ["create_app"]
 

@@ -20,7 +20,8 @@ from api.settings_groups import LogSettings
 from api.settings_storage import StorageSettings
 from core.drivers import StorageDriver, create_driver
 from core.errors import DriverError, NameInvalid, PathNotFound
-from core.storage import CopyTally, RepositoryName, StoreCopier
+from core.storage import RepositoryName
+from core.storage.copying import CopyTally, StoreCopier
 
 __all__ = ["copy"]
 

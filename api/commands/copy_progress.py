@@ -10,7 +10,7 @@ from anyio import current_time, sleep
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from core.storage import CopyTally
+from core.storage.copying import CopyTally
 
 __all__ = ["ProgressBar", "ProgressLines", "describe", "human_bytes", "make_progress"]
 

@@ -18,7 +18,8 @@ from api.commands.uploads_shown import (
 from api.durations import EXAMPLES, parse_duration
 from core.drivers import StorageDriver
 from core.errors import DriverError, NameInvalid
-from core.storage import PartialUpload, Removal, RepositoryName, UploadPurge, find_uploads
+from core.storage import RepositoryName
+from core.storage.purging import PartialUpload, Removal, UploadPurge, find_uploads
 
 __all__ = ["uploads"]
 

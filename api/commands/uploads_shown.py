@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from core.storage import PartialUpload, PurgeReport, Removal
+from core.storage.purging import PartialUpload, PurgeReport, Removal
 
 __all__ = ["Progress", "show_outcome", "show_report", "show_uploads", "upload_fields"]
 

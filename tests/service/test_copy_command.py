@@ -18,7 +18,8 @@ from api.commands.copy_progress import ProgressLines, describe, human_bytes
 from api.settings import SettingsError, load_storage_settings
 from core.digest import Digest
 from core.drivers import create_driver
-from core.storage import CopyTally, Registry, RepositoryName, paths
+from core.storage import Registry, RepositoryName, paths
+from core.storage.copying import CopyTally
 from tests.service.running import clean_environment
 from tests.storage.pushing import all_files, image, push_image
 

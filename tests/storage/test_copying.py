@@ -14,7 +14,8 @@ from core.digest import SHA256, SHA512, Digest
 from core.drivers import StorageDriver, create_driver
 from core.errors import DriverUnavailable, ManifestUnknown, PathNotFound, StorageFull
 from core.manifest import parse_manifest
-from core.storage import CopyTally, Registry, RepositoryName, StoreCopier, Tag, paths
+from core.storage import Registry, RepositoryName, Tag, paths
+from core.storage.copying import CopyTally, StoreCopier
 from tests.faulty import Call, Crash, FaultyDriver, failing, fails_at
 from tests.storage.pushing import (
     ROOT,

@@ -11,7 +11,8 @@ from structlog.typing import EventDict
 
 from core.drivers import CheckedDriver, StorageDriver
 from core.errors import DriverUnavailable
-from core.storage import PeriodicPurge, Repository
+from core.storage import Repository
+from core.storage.purging import PeriodicPurge
 from tests.faulty import Call, FaultyDriver, failing
 from tests.storage.pushing import ROOT, all_files, stream
 

@@ -12,15 +12,8 @@ from anyio import create_task_group
 from core.digest import Digest
 from core.drivers import CheckedDriver, ObjectInfo, StorageDriver, Unfinished, create_driver
 from core.errors import DriverUnavailable, PathNotFound, UploadUnknown
-from core.storage import (
-    PartialUpload,
-    PurgeReport,
-    Registry,
-    Repository,
-    RepositoryName,
-    UploadPurge,
-    find_uploads,
-)
+from core.storage import Registry, Repository, RepositoryName
+from core.storage.purging import PartialUpload, PurgeReport, UploadPurge, find_uploads
 from tests.faulty import Call, Crash, FaultyDriver, failing, fails_at
 from tests.storage.pushing import ROOT, R, all_files, assert_whole, image, push_image, stream
 

@@ -16,18 +16,18 @@ from anyio import CapacityLimiter
 from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import DigestInvalid, PathNotFound
-from core.storage.blob_copier import BlobCopier
-from core.storage.copy_tally import CopyTally
-from core.storage.links import parse_link
-from core.storage.parallel import each, for_each
-from core.storage.patience import Patience
-from core.storage.store_contents import (
+from core.storage.copying.blob_copier import BlobCopier
+from core.storage.copying.copy_tally import CopyTally
+from core.storage.copying.parallel import each, for_each
+from core.storage.copying.patience import Patience
+from core.storage.copying.store_contents import (
     LINK,
     DigestDirectory,
     list_directories,
     walk_digest_directories,
     walk_files,
 )
+from core.storage.links import parse_link
 
 __all__ = ["RepositoryCopier"]
 

@@ -10,7 +10,7 @@ from core.drivers import StorageDriver
 from core.errors import DriverError, PathNotFound, WriterBusy
 from core.storage import paths
 from core.storage.names import RepositoryName
-from core.storage.partial_uploads import PartialUpload, find_uploads, look_at_upload
+from core.storage.purging.partial_uploads import PartialUpload, find_uploads, look_at_upload
 
 __all__ = ["PurgeReport", "Removal", "UploadPurge", "utc_now"]
 

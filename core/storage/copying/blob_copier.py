@@ -8,10 +8,10 @@ from core.drivers import DriverReader, StorageDriver
 from core.errors import DigestMismatch, PathNotFound, SizeInvalid
 from core.storage import paths
 from core.storage.blob_store import BlobStore
-from core.storage.copy_tally import BlobProgress, CopyTally
+from core.storage.copying.copy_tally import BlobProgress, CopyTally
+from core.storage.copying.patience import Patience
 from core.storage.file_reader import CHUNK_BYTES
 from core.storage.intake import take_in
-from core.storage.patience import Patience
 
 __all__ = ["BlobCopier"]
 

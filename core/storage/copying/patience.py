@@ -6,7 +6,7 @@ from typing import TypeVar
 from anyio import sleep
 
 from core.errors import DriverError, DriverUnavailable, StorageFull
-from core.storage.copy_tally import CopyTally
+from core.storage.copying.copy_tally import CopyTally
 
 __all__ = ["Patience"]
 

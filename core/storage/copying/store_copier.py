@@ -24,15 +24,13 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import DigestInvalid, PathNotFound
 from core.storage import paths
-from core.storage.blob_copier import BlobCopier
 from core.storage.blob_store import BlobStore
-from core.storage.copy_tally import CopyTally
-from core.storage.links import parse_link
-from core.storage.names import RepositoryName
-from core.storage.parallel import drain, each, for_each, run_all
-from core.storage.patience import Patience
-from core.storage.repository_copier import RepositoryCopier
-from core.storage.store_contents import (
+from core.storage.copying.blob_copier import BlobCopier
+from core.storage.copying.copy_tally import CopyTally
+from core.storage.copying.parallel import drain, each, for_each, run_all
+from core.storage.copying.patience import Patience
+from core.storage.copying.repository_copier import RepositoryCopier
+from core.storage.copying.store_contents import (
     LINK,
     DigestDirectory,
     list_blob_directories,
@@ -41,6 +39,8 @@ from core.storage.store_contents import (
     walk_digest_directories,
     walk_files,
 )
+from core.storage.links import parse_link
+from core.storage.names import RepositoryName
 
 __all__ = ["StoreCopier"]
 

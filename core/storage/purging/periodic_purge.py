@@ -13,7 +13,7 @@ from anyio import move_on_after, sleep
 from core.drivers import FileWriter, StorageDriver
 from core.errors import DriverError, PathNotFound, WriterBusy
 from core.storage import paths
-from core.storage.upload_purge import PurgeReport, UploadPurge, utc_now
+from core.storage.purging.upload_purge import PurgeReport, UploadPurge, utc_now
 
 __all__ = ["PeriodicPurge"]
 
