@@ -10,6 +10,7 @@ from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
 from api.dependencies import RegistryState
 from api.errors import ErrorBoundary, install_error_handlers
+from api.forwarded import ForwardedMiddleware
 from api.logging import configure_logging
 from api.routes import router
 from api.settings import Settings, load_settings
@@ -72,4 +73,6 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     install_error_handlers(app)
     app.add_middleware(ErrorBoundary)
     app.add_middleware(AccessLogMiddleware, enabled=settings.log.access)
+    if ForwardedMiddleware.is_needed(settings.server):
+        app.add_middleware(ForwardedMiddleware, settings=settings.server)
     return app
