@@ -119,6 +119,9 @@ class FaultyDriver(StorageDriver):
     async def move(self, source: str, destination: str) -> None:
         await self.step("move", destination, lambda: self.driver.move(source, destination))
 
+    async def copy(self, source: str, destination: str) -> None:
+        await self.step("copy", destination, lambda: self.driver.copy(source, destination))
+
     async def delete(self, path: str) -> None:
         await self.step("delete", path, lambda: self.driver.delete(path))
 

@@ -29,7 +29,7 @@ from typing import Literal
 
 from anyio.abc import AsyncResource
 
-from core.errors import PathNotFound
+from core.errors import DriverUnavailable, PathNotFound
 
 __all__ = [
     "DriverReader",
@@ -40,6 +40,8 @@ __all__ = [
     "StorageDriver",
     "Unfinished",
 ]
+
+_COPY_BYTES = 1024 * 1024
 
 RedirectMethod = Literal["GET", "HEAD"]
 
@@ -288,6 +290,26 @@ class StorageDriver(ABC):
             PathNotFound: `source` is missing or a directory; `destination` is untouched.
             PathConflict: the destination is a directory, or below a file.
         """
+
+    async def copy(self, source: str, destination: str) -> None:
+        """Make the content of the file `source` that of `destination` too.
+
+        The destination is replaced, atomically and durably; directories are made as needed. A
+        flat store does this without moving a byte to here and back.
+
+        Raises:
+            PathNotFound: `source` is missing or a directory; `destination` is untouched.
+            PathConflict: the destination is a directory, or below a file.
+        """
+        async with (
+            await self.open_reader(source) as reader,
+            await self.open_writer(destination) as writer,
+        ):
+            while chunk := await reader.read(_COPY_BYTES):
+                await writer.write(chunk)
+            if writer.size != reader.size:
+                raise DriverUnavailable(source, "it was not read whole")
+            await writer.commit()
 
     @abstractmethod
     async def delete(self, path: str) -> None:

@@ -76,6 +76,10 @@ class CheckedDriver(StorageDriver):
         with self._named_faults(source), self._named_faults(destination):
             await self.driver.move(source, destination)
 
+    async def copy(self, source: str, destination: str) -> None:
+        with self._named_faults(source), self._named_faults(destination):
+            await self.driver.copy(source, destination)
+
     async def delete(self, path: str) -> None:
         with self._named_faults(path):
             await self.driver.delete(path)

@@ -1,6 +1,7 @@
 """`LayerService`: the blobs of one repository."""
 
 import uuid
+from collections.abc import AsyncIterable
 from datetime import UTC, datetime
 
 import structlog
@@ -14,6 +15,7 @@ from core.storage.layer import Layer
 from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import RepositoryName
+from core.storage.publishing import publish
 
 __all__ = ["LayerService"]
 
@@ -80,6 +82,20 @@ class LayerService:
             algorithm=algorithm,
         )
 
+    async def push(
+        self, chunks: AsyncIterable[bytes], digest: Digest, size: int | None = None
+    ) -> Layer:
+        """Store a blob in one go, without an upload that could be gone on with.
+
+        When this returns, the blob is verified, durable and linked; whatever else happens,
+        nothing is left.
+
+        Raises:
+            DigestMismatch: the content has another digest.
+            SizeInvalid: `size` is given, and there were more or fewer bytes.
+        """
+        return await publish(self._driver, self._name, chunks, digest, size)
+
     async def resume(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
         """Return an upload that was started earlier, by any node.
 
@@ -91,7 +107,7 @@ class LayerService:
             raise unknown
         try:
             text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
-            data = await self._driver.stat(paths.upload_data(self._name, upload_id))
+            data = await self._driver.stat_upload(paths.upload_data(self._name, upload_id))
         except PathNotFound:
             raise unknown from None
         try:

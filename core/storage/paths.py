@@ -11,7 +11,8 @@
         │       └── index/<algorithm>/<encoded>/link      everything it ever pointed to
         ├── _uploads/<upload id>
         │   ├── data                                      the bytes received so far
-        │   └── startedat                                 RFC 3339, whole seconds, UTC
+        │   ├── startedat                                 RFC 3339, whole seconds, UTC
+        │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
         └── _referrers/<segment id>                       which manifest has which subject
 
 The layout is that of `docker/distribution`, so that both can work on one store. Only `_referrers`
@@ -19,7 +20,7 @@ is ours: the incumbent skips directories of a repository whose names begin with 
 that it does not know. A link is a file whose whole content is a digest.
 """
 
-from core.digest import Digest
+from core.digest import Algorithm, Digest
 from core.storage.names import RepositoryName, Tag
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "tags",
     "upload",
     "upload_data",
+    "upload_hash_state",
     "upload_started_at",
 ]
 
@@ -113,6 +115,13 @@ def upload_data(name: RepositoryName, upload_id: str) -> str:
 def upload_started_at(name: RepositoryName, upload_id: str) -> str:
     """Return the file that says when the upload was started."""
     return f"{upload(name, upload_id)}/startedat"
+
+
+def upload_hash_state(
+    name: RepositoryName, upload_id: str, algorithm: Algorithm, offset: int
+) -> str:
+    """Return where the state of the hash of the first `offset` bytes is kept."""
+    return f"{upload(name, upload_id)}/hashstates/{algorithm.name}/{offset}"
 
 
 def referrers(name: RepositoryName) -> str:

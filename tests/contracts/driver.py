@@ -1015,6 +1015,45 @@ class DriverContract(ABC):
         for path in found:
             assert await self.stored(driver, path) == b"content"
 
+    # copy.
+
+    @pytest.mark.parametrize("size", [0, 7, 1024 * 1024 + 1])
+    async def test_a_copy_leaves_its_source(self, driver: StorageDriver, size: int) -> None:
+        content = bytes(range(256)) * (size // 256 + 1)
+        await driver.put("/a/b", content[:size])
+        await driver.put("/c", b"older")
+        for destination in ("/c", "/d/e/f"):
+            await driver.copy("/a/b", destination)
+            assert await self.stored(driver, destination) == content[:size]
+        assert await self.leftovers(driver) == {"/a/b", "/c", "/d/e/f"}
+        assert await self.stored(driver, "/a/b") == content[:size]
+
+    async def test_what_was_copied_changes_no_more_with_its_source(
+        self, driver: StorageDriver
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            await writer.write(b"first")
+            await writer.commit()
+        await driver.copy("/a", "/b")
+        async with await driver.open_appender("/a") as writer:
+            await writer.write(b" second")
+            await writer.commit()
+        assert await self.stored(driver, "/b") == b"first"
+
+    async def test_a_copy_of_nothing_leaves_the_destination(self, driver: StorageDriver) -> None:
+        await driver.put("/b", b"stays")
+        await driver.put("/dir/a", b"")
+        for source in ("/a", "/dir"):
+            with pytest.raises(PathNotFound):
+                await driver.copy(source, "/b")
+        assert await self.stored(driver, "/b") == b"stays"
+
+    async def test_a_copy_onto_a_directory_conflicts(self, driver: StorageDriver) -> None:
+        await driver.put("/a", b"content")
+        await driver.put("/b/c", b"stays")
+        await conflict(driver, driver.copy("/a", "/b"))
+        assert await self.stored(driver, "/b/c") == b"stays"
+
     # delete.
 
     async def test_a_deleted_file_is_gone(self, driver: StorageDriver) -> None:
