@@ -1,7 +1,7 @@
 """Start here: how the application is put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,8 +14,10 @@ from api.forwarded import ForwardedMiddleware
 from api.logging import configure_logging
 from api.routes import router
 from api.settings import Settings, load_settings
+from api.settings_cache import CacheSettings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
-from core.storage import Registry
+from core.storage import NO_DESCRIPTORS, DescriptorCache, Registry
+from core.storage.redis_cache import RedisDescriptorCache
 
 __all__ = ["create_app"]
 
@@ -54,13 +56,18 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        registry = Registry(driver, missing_references=settings.manifests.missing_references)
-        app.state.moorage = RegistryState(registry=registry, settings=settings)
-        try:
-            yield
-        finally:
+        async with AsyncExitStack() as stack:
             if owned:
-                await driver.aclose()
+                stack.push_async_callback(driver.aclose)
+            descriptors = _create_descriptor_cache(settings.cache)
+            stack.push_async_callback(descriptors.aclose)
+            registry = Registry(
+                driver,
+                missing_references=settings.manifests.missing_references,
+                descriptors=descriptors,
+            )
+            app.state.moorage = RegistryState(registry=registry, settings=settings)
+            yield
 
     app = _Application(
         lifespan=lifespan,
@@ -76,3 +83,13 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     if ForwardedMiddleware.is_needed(settings.server):
         app.add_middleware(ForwardedMiddleware, settings=settings.server)
     return app
+
+
+def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:
+    if settings.driver == "none":
+        return NO_DESCRIPTORS
+    return RedisDescriptorCache(
+        settings.redis_url,
+        ttl_seconds=settings.ttl_seconds,
+        timeout_seconds=settings.timeout_seconds,
+    )

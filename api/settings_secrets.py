@@ -11,7 +11,7 @@ MASK = "********"
 _SECRET_KEY = re.compile(
     r"secret|passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
 )
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=[?&]password=)[^&\s]*")
 
 
 def shown(key: tuple[str, ...], value: object) -> object:
