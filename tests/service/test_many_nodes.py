@@ -1,8 +1,10 @@
 """Two nodes on one store behind nginx are one registry, also when one of them dies."""
 
+import os
 import signal
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -219,6 +221,35 @@ def test_an_upload_whose_node_is_killed_inside_a_chunk_goes_on_at_the_other(
     assert pulled.content == content
 
 
+def test_a_node_that_is_taken_out_and_told_to_stop_costs_nobody_a_request(
+    mortal: Cluster, team: str, tmp_path: Path
+) -> None:
+    stopped = threading.Event()
+
+    def push() -> int:
+        pushes = 0
+        # A connection for each request: nginx closes those that are idle when it is reloaded.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        url = f"http://{mortal.host}"
+        with httpx.Client(base_url=url, limits=limits, trust_env=False, timeout=30) as client:
+            while not stopped.is_set():
+                # Each of its requests has to be answered as it should be.
+                push_blob(client, team, random_bytes(1000))
+                pushes += 1
+        return pushes
+
+    with ThreadPoolExecutor(3) as threads:
+        pushing = [threads.submit(push) for _ in range(3)]
+        try:
+            time.sleep(0.5)
+            _take_out(tmp_path / "nginx", mortal.nodes[1])
+            assert mortal.nodes[1].stop() == 0
+            time.sleep(0.5)
+        finally:
+            stopped.set()
+    assert all(future.result() > 0 for future in pushing)
+
+
 def test_locations_are_paths_by_default(cluster: Cluster, team: str) -> None:
     assert _start(cluster.proxied, team).headers["Location"].startswith(f"/v2/{team}/")
 
@@ -316,6 +347,23 @@ def _held_chunk(client: httpx.Client, location: str, content: bytes) -> Iterator
 def _kill(node: Service) -> None:
     node.process.send_signal(signal.SIGKILL)
     node.process.wait()
+
+
+def _take_out(folder: Path, node: Service) -> None:
+    """Mark a node as down in nginx's configuration, and wait until nginx has let go of it."""
+    configuration = folder / "nginx.conf"
+    line = f"server 127.0.0.1:{node.port} "
+    text = configuration.read_text()
+    assert text.count(line) == 1
+    configuration.write_text(text.replace(line, f"{line}down "))
+    master = int((folder / "nginx.pid").read_text())
+    children = Path(f"/proc/{master}/task/{master}/children")
+    before = set(children.read_text().split())
+    os.kill(master, signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while before & set(children.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @contextmanager
