@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode
 
+from api.durations import PositiveDuration
 from api.forwarded_headers import Network, parse_host
 
 __all__ = [
@@ -166,6 +167,26 @@ class UploadsSettings(Group):
         ge=0,
         description="Longest silence of a client inside a request body; what arrived is kept.",
         json_schema_extra=about(unit="seconds", off="0 waits for ever"),
+    )
+    purge_enabled: bool = Field(
+        True,
+        description="Whether uploads that clients have left unfinished are deleted by and by.",
+        json_schema_extra=about(unit="", off="`false`"),
+    )
+    purge_older_than: PositiveDuration = Field(
+        "168h",
+        description="How long after its start an unfinished upload is deleted.",
+        json_schema_extra=about(unit="duration", off=""),
+    )
+    purge_interval: PositiveDuration = Field(
+        "24h",
+        description="Time between two purges, whichever of the processes of a store does them.",
+        json_schema_extra=about(unit="duration", off=""),
+    )
+    purge_dry_run: bool = Field(
+        False,
+        description="Whether a purge only logs what it would delete.",
+        json_schema_extra=about(unit="", off=""),
     )
 
 

@@ -103,6 +103,9 @@ class FaultyDriver(StorageDriver):
         )
         return _Writer(self, path, writer)
 
+    async def create_upload(self, path: str) -> None:
+        await self.step("create_upload", path, lambda: self.driver.create_upload(path))
+
     async def stat(self, path: str) -> ObjectInfo:
         return await self.step("stat", path, lambda: self.driver.stat(path))
 

@@ -180,7 +180,7 @@ async def patch_upload(
 
     Spec: distribution-spec 1.1, "Pushing a blob in chunks" (end-5).
     """
-    async with await repository.layers.resume(upload_id) as upload:
+    async with await repository.layers.resume_writing(upload_id) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
         async with aclosing(_receive(request, settings)) as chunks:
             await upload.read_from(chunks, start=start, size=size)
@@ -226,7 +226,7 @@ async def finish_upload(
     if digest is None:
         raise DigestInvalid("", "the digest parameter is missing")
     expected = Digest.parse(digest)
-    async with await repository.layers.resume(upload_id, expected.algorithm) as upload:
+    async with await repository.layers.resume_writing(upload_id, expected.algorithm) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
         async with aclosing(_receive(request, settings)) as chunks:
             await upload.finish_with(chunks, expected, start=start, size=size)

@@ -251,6 +251,18 @@ class StorageDriver(ABC):
             WriterBusy: another appender holds the path.
         """
 
+    async def create_upload(self, path: str) -> None:
+        """Begin an upload with no bytes, which is claimed by nobody, durably.
+
+        What an upload at the path held already, it may hold or not.
+
+        Raises:
+            PathConflict: the path is a directory, or below a file.
+            WriterBusy: an appender holds the path.
+        """
+        async with await self.open_appender(path, create=True):
+            pass
+
     @abstractmethod
     async def stat(self, path: str) -> ObjectInfo:
         """Return what is known of a file or directory.

@@ -57,6 +57,10 @@ class CheckedDriver(StorageDriver):
             writer = await self.driver.open_appender(path, create=create)
             return _CheckedWriter(self, path, writer)
 
+    async def create_upload(self, path: str) -> None:
+        with self._named_faults(path):
+            await self.driver.create_upload(path)
+
     async def stat(self, path: str) -> ObjectInfo:
         with self._named_faults(path, root_allowed=True):
             return await self.driver.stat(path)

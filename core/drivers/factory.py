@@ -17,6 +17,7 @@ _BUILT_IN: Mapping[str, EntryPoint] = {
     for name, value in {
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
         "memory": "core.drivers.memory:MemoryDriver",
+        "s3": "core.drivers.s3:S3Driver",
     }.items()
 }
 

@@ -113,7 +113,7 @@ class LayerUpload(AsyncResource):
         """
         # What is outdated already is refused without keeping others from the upload.
         self._check_start(start)
-        writer = await self._claim()
+        writer = await self._open()
         self._check_start(start)
         self._digester = await self._find_digester(writer.size)
         begin = writer.size
@@ -151,7 +151,7 @@ class LayerUpload(AsyncResource):
             UploadBusy: another request is writing this upload.
             UploadUnknown: the upload is gone, or its data is.
         """
-        writer = await self._claim()
+        writer = await self._open()
         total = writer.size
         if size is not None and size != total:
             raise SizeInvalid(expected=size, actual=total, digest=str(digest))
@@ -189,7 +189,7 @@ class LayerUpload(AsyncResource):
             DigestMismatch: the content has another digest; the upload is ended.
         """
         self._check_start(start)
-        if self._driver.flat and (await self._claim()).size == 0:
+        if self._driver.flat and (await self._open()).size == 0:
             self._check_start(start)
             try:
                 layer = await publish(self._driver, self._name, chunks, digest, size)
@@ -201,6 +201,15 @@ class LayerUpload(AsyncResource):
             return layer
         await self.read_from(chunks, start=start, size=size)
         return await self.finish(digest)
+
+    async def claim(self) -> None:
+        """Hold the upload from now on, until it is closed.
+
+        Raises:
+            UploadBusy: another request is writing it.
+            UploadUnknown: the upload is gone, or its data is.
+        """
+        await self._open()
 
     async def cancel(self) -> None:
         """End the upload and delete all of it. An upload that is gone already is no error."""
@@ -236,7 +245,7 @@ class LayerUpload(AsyncResource):
                 given=str(start),
             )
 
-    async def _claim(self) -> FileWriter:
+    async def _open(self) -> FileWriter:
         if self._writer is None:
             try:
                 self._writer = await self._driver.open_appender(self._path)

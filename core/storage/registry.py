@@ -1,21 +1,18 @@
 """`Registry`: all repositories of one store."""
 
-import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameInvalid, PathNotFound
-from core.storage import paths
-from core.storage.concurrency import map_stream
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.manifest_service import MissingReferences
 from core.storage.names import MAX_NAME_LENGTH, RepositoryName
 from core.storage.repository import Repository
+from core.storage.repository_walk import RepositoryWalk
 
 __all__ = ["Registry"]
 
 _MANIFESTS = "_manifests"
-_COMPONENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
 
 class Registry:
@@ -64,55 +61,9 @@ class Registry:
         # No name is longer, so that what is cut off decides nothing.
         place = start_after[: MAX_NAME_LENGTH + 1]
         after = tuple(place.split("/")) if place else ()
-        async for name in self._walk((), after):
-            yield name
-
-    async def _walk(
-        self, parent: tuple[str, ...], after: tuple[str, ...]
-    ) -> AsyncGenerator[RepositoryName, None]:
-        """Yield the repositories below `parent`, which leads to `after`, that come behind it.
-
-        Directories that lie wholly before `after` are not opened.
-        """
-        start = after[len(parent)] if len(parent) < len(after) else ""
-        if _COMPONENT.fullmatch(start) is not None:
-            async for name in self._walk((*parent, start), after):
+        async for components, names in RepositoryWalk(self._driver).directories(after):
+            if _MANIFESTS in names and (name := _find_name("/".join(components))) is not None:
                 yield name
-        async for name in self._expand(parent, self._list_children(parent, start)):
-            yield name
-
-    async def _expand(
-        self, parent: tuple[str, ...], children: AsyncIterable[str]
-    ) -> AsyncGenerator[RepositoryName, None]:
-        """Yield the repositories at and below `children` of `parent`."""
-
-        async def list_names(child: str) -> list[str]:
-            return [name async for name in self._list_children((*parent, child), "")]
-
-        async for child, names in map_stream(list_names, children):
-            if child.startswith("_"):
-                continue
-            path = (*parent, child)
-            if _MANIFESTS in names and (name := _find_name("/".join(path))) is not None:
-                yield name
-            async for below in self._expand(path, _iterate(names)):
-                yield below
-
-    async def _list_children(self, parent: tuple[str, ...], start_after: str) -> AsyncIterator[str]:
-        """Yield the directories of `parent` but those with what belongs to the repository."""
-        try:
-            async for entry in self._driver.list(
-                "/".join((paths.REPOSITORIES, *parent)), start_after
-            ):
-                if entry.is_directory and (entry.name == _MANIFESTS or entry.name[0] != "_"):
-                    yield entry.name
-        except PathNotFound:
-            return
-
-
-async def _iterate(names: Iterable[str]) -> AsyncIterator[str]:
-    for name in names:
-        yield name
 
 
 def _find_name(text: str) -> RepositoryName | None:
