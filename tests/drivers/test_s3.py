@@ -18,14 +18,10 @@ class S3Contract(DriverContract):
     """The contract on `server`, each test with a prefix of its own in one bucket."""
 
     @pytest.fixture
-    def prefix(self) -> str:
-        return f"test-{uuid.uuid4().hex}"
-
-    @pytest.fixture
-    def driver(self, server: S3Server, prefix: str) -> StorageDriver:
-        self.prefix = prefix
+    def driver(self, server: S3Server) -> StorageDriver:
+        self.prefix = f"test-{uuid.uuid4().hex}"
         self.backdoor = Backdoor(server)
-        return create_driver("s3", server.settings(root_prefix=f"/{prefix}/"))
+        return create_driver("s3", server.settings(root_prefix=f"/{self.prefix}/"))
 
     async def stored(self, driver: StorageDriver, path: str) -> bytes | None:
         return await self.backdoor.read(self.prefix + path)

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from anyio import CancelScope, Lock
+from aiobotocore.session import get_session
+from anyio import CancelScope, Lock, to_thread
 from botocore.handlers import add_expect_header
+from botocore.loaders import Loader, create_loader
 
 from core.drivers.s3.faults import s3_faults
 from core.drivers.s3.keys import Keys
@@ -77,14 +80,17 @@ class S3Connection:
 
     async def _open(self, endpoint_url: str) -> "S3Client":
         options = self.options
-        session = aioboto3.Session(
+        session = get_session()
+        session.register_component("data_loader", await to_thread.run_sync(_load_models))
+        maker = aioboto3.Session(
+            botocore_session=session,
             aws_access_key_id=options.access_key_id or None,
             aws_secret_access_key=options.secret_access_key or None,
             aws_session_token=options.session_token or None,
             region_name=options.region or None,
         )
         client = await self._stack.enter_async_context(
-            session.client(
+            maker.client(
                 "s3",
                 endpoint_url=endpoint_url or None,
                 verify=options.ca_bundle or options.verify_tls,
@@ -94,6 +100,16 @@ class S3Connection:
         # Some stores never answer it, and the library waits for that answer without end.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         return client
+
+
+@cache
+def _load_models() -> Loader:
+    """Read the descriptions of the protocol, which take a moment, once in a process."""
+    loader = create_loader()
+    loader.load_data("endpoints")
+    for model in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model("s3", model, api_version=None)
+    return loader
 
 
 def _config(options: S3Options) -> AioConfig:

@@ -110,10 +110,13 @@ class MultipartUpload:
     async def parts(self) -> list[Part]:
         """Return all parts that the store has, by their numbers.
 
+        Some stores also list a part that another one has replaced. That is the larger one: what
+        takes the place of a part begins with its bytes.
+
         Raises:
             PathNotFound: the upload is completed or aborted.
         """
-        parts: list[Part] = []
+        parts: dict[int, Part] = {}
         marker = 0
         while True:
             async with self._connection.call(self.path) as client:
@@ -123,12 +126,12 @@ class MultipartUpload:
                     UploadId=self.upload_id,
                     PartNumberMarker=marker,
                 )
-            parts += [
-                Part(number=part["PartNumber"], etag=part["ETag"], size=part["Size"])
-                for part in page.get("Parts", ())
-            ]
-            if not page.get("IsTruncated", False) or not page.get("Parts"):
-                return sorted(parts, key=lambda part: part.number)
+            for listed in page.get("Parts", ()):
+                number, size = listed["PartNumber"], listed["Size"]
+                if number not in parts or size > parts[number].size:
+                    parts[number] = Part(number=number, etag=listed["ETag"], size=size)
+            if not page.get("IsTruncated", False):
+                return [parts[number] for number in sorted(parts)]
             marker = page["NextPartNumberMarker"]
 
     async def complete(self, parts: Sequence[Part]) -> None:
