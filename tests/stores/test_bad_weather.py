@@ -33,11 +33,12 @@ STORMS: Mapping[str, Fault] = {
     "refused": Fault(kind="refuse"),
     "500": Fault(kind="answer", status=500),
     "503 SlowDown": Fault(kind="answer", status=503),
-    "no answer": Fault(kind="hang"),
     "request reset": Fault(kind="reset request", after=1000),
     "answer cut short": Fault(kind="cut answer", after=10),
     "answer reset": Fault(kind="reset answer", after=10),
 }
+NO_ANSWER = Fault(kind="hang")
+"""It takes the time-outs of all attempts, and so is not tried everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +172,24 @@ def test_a_push_into_a_storm_is_refused_or_right_and_succeeds_when_it_clears(
         assert place.pull(digest) == content
     pushed = push(place, content, digest)
     assert pushed.status_code == 201, pushed.text
+    assert place.pull(digest) == content
+
+
+def test_a_store_that_never_answers_is_given_up(place: Place) -> None:
+    content, digest = content_of(3000)
+    assert push_in_one(place, content, digest).status_code == 201
+    new, new_digest = content_of(3000)
+    location = place.client.post("/v2/w/r/blobs/uploads/").headers["Location"]
+    place.weather.rule = everything(NO_ANSWER)
+    assert_clear(push_in_one(place, new, new_digest))
+    assert_clear(place.client.patch(location, content=new))
+    assert_clear(place.client.get(f"/v2/w/r/blobs/{digest}"))
+    place.weather.clear()
+    added = place.client.patch(location, content=new)
+    assert added.status_code == 202, added.text
+    done = place.client.put(f"{added.headers['Location']}&digest={new_digest}")
+    assert done.status_code == 201
+    assert place.pull(new_digest) == new
     assert place.pull(digest) == content
 
 
