@@ -140,12 +140,11 @@ class LayerService:
         """
         if not self._driver.flat:
             return await self.resume(upload_id, algorithm)
-        started_at = await self._find_start(upload_id)
         upload = LayerUpload(
             self._driver,
             self._name,
             upload_id,
-            started_at=started_at,
+            started_at=await self._find_start(upload_id),
             offset=0,
             algorithm=algorithm,
         )

@@ -65,7 +65,7 @@ def place(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
             redirect="false",
             max_attempts=2,
             connect_timeout_seconds=1,
-            read_timeout_seconds=1,
+            read_timeout_seconds=2,
             part_bytes=5 * MIB,
         )
         with (
