@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import boto3
 import httpx
 
+from core.drivers.s3.keys import CLAIM
 from tests.clients.pushing import connected
 from tests.live import Service, running_registry, wait_for_claim
 from tests.servers.nginx import running_nginx
+from tests.servers.seaweedfs import running_seaweedfs
 
 __all__ = ["STORES", "Cluster", "SharedStore", "running_cluster"]
 
@@ -41,8 +44,46 @@ def _filesystem(folder: Path) -> Iterator[SharedStore]:
     )
 
 
+@contextmanager
+def _seaweedfs(folder: Path) -> Iterator[SharedStore]:
+    directory = folder / "seaweedfs"
+    directory.mkdir()
+    with running_seaweedfs(directory) as server:
+        table = {name: str(value) for name, value in server.settings().items()}
+        settings = {f"MOORAGE_STORAGE__S3__{name.upper()}": value for name, value in table.items()}
+        client = boto3.client(
+            "s3",
+            endpoint_url=server.endpoint_url,
+            region_name=table["region"],
+            aws_access_key_id=server.access_key_id,
+            aws_secret_access_key=server.secret_access_key,
+        )
+        try:
+            yield SharedStore(
+                settings={**settings, "MOORAGE_STORAGE__DRIVER": "s3"},
+                wait_for_claim=partial(
+                    _wait_for_object,
+                    lambda key: client.list_objects_v2(Bucket=server.bucket, Prefix=key)[
+                        "KeyCount"
+                    ],
+                ),
+            )
+        finally:
+            client.close()
+
+
+def _wait_for_object(count: Callable[[str], int], location: str) -> None:
+    upload = httpx.URL(location).path.removeprefix("/v2/").replace("/blobs/uploads/", "/_uploads/")
+    key = f"docker/registry/v2/repositories/{upload}/data{CLAIM}"
+    deadline = time.monotonic() + 10
+    while count(key) == 0:
+        assert time.monotonic() < deadline, key
+        time.sleep(0.05)
+
+
 STORES: Mapping[str, Callable[[Path], AbstractContextManager[SharedStore]]] = {
-    "filesystem": _filesystem
+    "filesystem": _filesystem,
+    "seaweedfs": _seaweedfs,
 }
 """What makes a store of each kind that several nodes may share."""
 
@@ -101,13 +142,11 @@ def running_cluster(
             for name in ("one", "two")
         )
         port = stack.enter_context(running_nginx(folder / "nginx", (one.port, two.port)))
+        urls = (one.url, two.url, f"http://127.0.0.1:{port}")
+        first, second, proxied = (stack.enter_context(connected(url)) for url in urls)
+        for client in (first, second, proxied):
+            # A bucket gives blobs itself.
+            client.follow_redirects = True
         yield Cluster(
-            port=port,
-            store=store,
-            nodes=(one, two),
-            clients=(
-                stack.enter_context(connected(one.url)),
-                stack.enter_context(connected(two.url)),
-            ),
-            proxied=stack.enter_context(connected(f"http://127.0.0.1:{port}")),
+            port=port, store=store, nodes=(one, two), clients=(first, second), proxied=proxied
         )
