@@ -131,7 +131,7 @@ class S3Settings(Group):
         json_schema_extra=about(unit="bytes", off="5368709120"),
     )
     copy_part_bytes: int = Field(
-        32 * 1024 * 1024,
+        64 * 1024 * 1024,
         ge=5 * 1024 * 1024,
         le=5 * 1024 * 1024 * 1024,
         description="Size of these ranges.",

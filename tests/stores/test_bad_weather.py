@@ -56,11 +56,11 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("weather")
-    with running_weather(s3.endpoint_url) as weather:
+    with running_weather(seaweedfs.endpoint_url) as weather:
         variables = s3_environment(
-            s3,
+            seaweedfs,
             endpoint_url=weather.url,
             root_prefix="weather",
             redirect="false",
@@ -367,10 +367,10 @@ def test_what_is_asked_for_in_a_storm_is_unavailable_and_not_unknown(place: Plac
     assert place.client.get("/healthz").status_code == 200
 
 
-def test_the_log_says_what_failed_and_holds_no_secret(place: Place, s3: S3Server) -> None:
+def test_the_log_says_what_failed_and_holds_no_secret(place: Place, seaweedfs: S3Server) -> None:
     place.weather.rule = everything(STORMS["503 SlowDown"])
     assert_clear(place.client.get("/v2/w/r/manifests/none"))
     place.service.wait_for_log("storage failed")
     log = Path(place.service.log_file).read_text()
     assert "SlowDown" in log
-    assert s3.secret_access_key not in log
+    assert seaweedfs.secret_access_key not in log
