@@ -16,6 +16,7 @@ _BUILT_IN: Mapping[str, EntryPoint] = {
     name: EntryPoint(name, value, ENTRY_POINT_GROUP)
     for name, value in {
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
+        "gcs": "core.drivers.gcs:GCSDriver",
         "memory": "core.drivers.memory:MemoryDriver",
     }.items()
 }
