@@ -4,17 +4,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio import create_task_group
 from fastapi import FastAPI
 
 from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
 from api.dependencies import RegistryState
+from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.logging import configure_logging
 from api.routes import router
 from api.settings import Settings, load_settings
+from api.settings_groups import UploadsSettings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
 from core.storage import Registry
+from core.storage.purging import PeriodicPurge
 
 __all__ = ["create_app"]
 
@@ -56,7 +60,11 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
         registry = Registry(driver, missing_references=settings.manifests.missing_references)
         app.state.moorage = RegistryState(registry=registry, settings=settings)
         try:
-            yield
+            async with create_task_group() as tasks:
+                if settings.uploads.purge_enabled:
+                    tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
+                yield
+                tasks.cancel_scope.cancel()
         finally:
             if owned:
                 await driver.aclose()
@@ -73,3 +81,12 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     app.add_middleware(ErrorBoundary)
     app.add_middleware(AccessLogMiddleware, enabled=settings.log.access)
     return app
+
+
+def _periodic_purge(driver: StorageDriver, settings: UploadsSettings) -> PeriodicPurge:
+    return PeriodicPurge(
+        driver,
+        older_than=parse_duration(settings.purge_older_than),
+        interval=parse_duration(settings.purge_interval),
+        dry_run=settings.purge_dry_run,
+    )

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.durations import PositiveDuration
+
 __all__ = [
     "DeleteSettings",
     "Group",
@@ -95,6 +97,26 @@ class UploadsSettings(Group):
         ge=0,
         description="Longest silence of a client inside a request body; what arrived is kept.",
         json_schema_extra=about(unit="seconds", off="0 waits for ever"),
+    )
+    purge_enabled: bool = Field(
+        True,
+        description="Whether uploads that clients have left unfinished are deleted by and by.",
+        json_schema_extra=about(unit="", off="`false`"),
+    )
+    purge_older_than: PositiveDuration = Field(
+        "168h",
+        description="How long after its start an unfinished upload is deleted.",
+        json_schema_extra=about(unit="duration", off=""),
+    )
+    purge_interval: PositiveDuration = Field(
+        "24h",
+        description="Time between two purges, whichever of the processes of a store does them.",
+        json_schema_extra=about(unit="duration", off=""),
+    )
+    purge_dry_run: bool = Field(
+        False,
+        description="Whether a purge only logs what it would delete.",
+        json_schema_extra=about(unit="", off=""),
     )
 
 

@@ -18,6 +18,7 @@ _BUILT_IN: Mapping[str, EntryPoint] = {
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
         "gcs": "core.drivers.gcs:GCSDriver",
         "memory": "core.drivers.memory:MemoryDriver",
+        "s3": "core.drivers.s3:S3Driver",
     }.items()
 }
 

@@ -56,9 +56,13 @@ class BlobStore:
     async def adopt(self, digest: Digest, source: str) -> None:
         """Give the file at the driver path `source`, verified and committed, its final name.
 
-        What is there already is replaced, so that a push heals what was damaged.
+        What is there already is replaced, so that a push heals what was damaged. In a flat
+        store, where a move would be a copy, `source` stays, to be deleted with what is beside it.
 
         Raises:
             PathNotFound: `source` is gone.
         """
-        await self._driver.move(source, paths.blob_data(digest))
+        if self._driver.flat:
+            await self._driver.copy(source, paths.blob_data(digest))
+        else:
+            await self._driver.move(source, paths.blob_data(digest))

@@ -1,7 +1,8 @@
 """`Layer`: a blob as one repository has it."""
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import RedirectMethod, StorageDriver
+from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.file_reader import FileReader
 
@@ -28,3 +29,7 @@ class Layer:
     def open(self) -> FileReader:
         """Return a reader of the content, to be closed by the caller."""
         return BlobStore(self._driver).reader(self._content_digest, self.size)
+
+    async def redirect_url(self, method: RedirectMethod) -> str | None:
+        """Return a URL of the store with the content, or None if it has to be read here."""
+        return await self._driver.redirect_url(paths.blob_data(self._content_digest), method)

@@ -1,6 +1,7 @@
 """`LayerService`: the blobs of one repository."""
 
 import uuid
+from collections.abc import AsyncIterable
 from datetime import UTC, datetime
 
 import structlog
@@ -14,12 +15,12 @@ from core.storage.layer import Layer
 from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import RepositoryName
+from core.storage.publishing import publish
+from core.storage.started_at import format_started_at, parse_started_at
 
 __all__ = ["LayerService"]
 
 _log = structlog.get_logger()
-
-_STARTED_AT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class LayerService:
@@ -66,11 +67,9 @@ class LayerService:
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.put(
             paths.upload_started_at(self._name, upload_id),
-            started_at.strftime(_STARTED_AT).encode("ascii"),
+            format_started_at(started_at),
         )
-        data = paths.upload_data(self._name, upload_id)
-        async with await self._driver.open_appender(data, create=True):
-            pass
+        await self._driver.create_upload(paths.upload_data(self._name, upload_id))
         return LayerUpload(
             self._driver,
             self._name,
@@ -80,25 +79,31 @@ class LayerService:
             algorithm=algorithm,
         )
 
+    async def push(
+        self, chunks: AsyncIterable[bytes], digest: Digest, size: int | None = None
+    ) -> Layer:
+        """Store a blob in one go, without an upload that could be gone on with.
+
+        When this returns, the blob is verified, durable and linked; whatever else happens,
+        nothing is left.
+
+        Raises:
+            DigestMismatch: the content has another digest.
+            SizeInvalid: `size` is given, and there were more or fewer bytes.
+        """
+        return await publish(self._driver, self._name, chunks, digest, size)
+
     async def resume(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
         """Return an upload that was started earlier, by any node.
 
         Raises:
             UploadUnknown: there is none of this id in this repository, or its data is gone.
         """
-        unknown = UploadUnknown(upload_id=upload_id, name=str(self._name))
-        if not _is_upload_id(upload_id):
-            raise unknown
+        started_at = await self._find_start(upload_id)
         try:
-            text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
-            data = await self._driver.stat(paths.upload_data(self._name, upload_id))
+            data = await self._driver.stat_upload(paths.upload_data(self._name, upload_id))
         except PathNotFound:
-            raise unknown from None
-        try:
-            started_at = datetime.strptime(text.decode("ascii"), _STARTED_AT).replace(tzinfo=UTC)
-        except ValueError:
-            _log.error("start of an upload is damaged", upload_id=upload_id, name=str(self._name))
-            raise unknown from None
+            raise self._unknown(upload_id) from None
         return LayerUpload(
             self._driver,
             self._name,
@@ -107,6 +112,45 @@ class LayerService:
             offset=data.size,
             algorithm=algorithm,
         )
+
+    async def resume_writing(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
+        """Return an upload that was started earlier, by any node, to write to it or end it.
+
+        Where it costs much to ask how much has come, the upload is claimed at once, which tells
+        that too.
+
+        Raises:
+            UploadBusy: another request is writing it.
+            UploadUnknown: there is none of this id in this repository, or its data is gone.
+        """
+        if not self._driver.flat:
+            return await self.resume(upload_id, algorithm)
+        started_at = await self._find_start(upload_id)
+        upload = LayerUpload(
+            self._driver,
+            self._name,
+            upload_id,
+            started_at=started_at,
+            offset=0,
+            algorithm=algorithm,
+        )
+        await upload.claim()
+        return upload
+
+    async def _find_start(self, upload_id: str) -> datetime:
+        if not _is_upload_id(upload_id):
+            raise self._unknown(upload_id)
+        try:
+            text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
+            return parse_started_at(text)
+        except PathNotFound:
+            raise self._unknown(upload_id) from None
+        except ValueError:
+            _log.error("start of an upload is damaged", upload_id=upload_id, name=str(self._name))
+            raise self._unknown(upload_id) from None
+
+    def _unknown(self, upload_id: str) -> UploadUnknown:
+        return UploadUnknown(upload_id=upload_id, name=str(self._name))
 
     async def mount(self, digest: Digest, source: RepositoryName | None) -> Layer | None:
         """Link a blob of another repository here without moving a byte, durably.

@@ -77,7 +77,7 @@ def with_store(driver: StorageDriver) -> Store:
 class TestGCSDriver(DriverContract):
     @pytest.fixture
     def driver(self, store: Store) -> StorageDriver:
-        driver = store.driver(part_bytes=300_000, part_concurrency=3)
+        driver = store.driver(part_bytes=300_000, part_concurrency=3, max_attempts=2)
         driver.store = store  # type: ignore[attr-defined]
         return CheckedDriver(driver)
 

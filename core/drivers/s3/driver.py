@@ -1,0 +1,158 @@
+"""A store in an S3 bucket, laid out so that `docker/distribution` can work on it too."""
+
+from collections.abc import AsyncIterator
+
+from core.drivers.base import (
+    DriverReader,
+    Entry,
+    FileWriter,
+    ObjectInfo,
+    RedirectMethod,
+    StorageDriver,
+    Unfinished,
+)
+from core.drivers.claims import Claim
+from core.drivers.s3.appender import S3Appender
+from core.drivers.s3.claims import S3Claims
+from core.drivers.s3.connection import S3Connection
+from core.drivers.s3.copying import copy_object, move_object
+from core.drivers.s3.deletion import delete_path
+from core.drivers.s3.listing import has_keys, list_directory
+from core.drivers.s3.multipart import MultipartUpload, find_uploads
+from core.drivers.s3.options import S3Options
+from core.drivers.s3.reader import open_s3_reader
+from core.drivers.s3.tails import delete_tail
+from core.drivers.s3.upload_state import UploadState, find_object, find_upload_state
+from core.drivers.s3.writer import S3Writer
+from core.errors import PathNotFound
+
+__all__ = ["S3Driver"]
+
+
+class S3Driver(StorageDriver):
+    """Objects of a bucket, whose keys are the paths behind a prefix.
+
+    A path is for writers or for appenders, not for both at the same time: the unfinished upload
+    of a writer would be taken for that of an appender.
+    """
+
+    name = "s3"
+    flat = True
+
+    def __init__(self, **settings: object) -> None:
+        """Take the fields of `S3Options`. Nothing is asked of the store before it is needed."""
+        self._connection = S3Connection(S3Options(**settings))  # type: ignore[arg-type]
+        self._claims = S3Claims(self._connection)
+
+    async def get(self, path: str) -> bytes:
+        async with await self.open_reader(path) as reader:
+            chunks = []
+            while chunk := await reader.read(max(reader.size, 1)):
+                chunks.append(chunk)
+            return b"".join(chunks)
+
+    async def put(self, path: str, content: bytes) -> None:
+        async with self._connection.change(path) as client:
+            await client.put_object(
+                Bucket=self._connection.bucket,
+                Key=self._connection.keys.key(path),
+                Body=content,
+                **self._connection.storage,
+            )
+
+    async def open_reader(self, path: str, start: int = 0, stop: int | None = None) -> DriverReader:
+        return await open_s3_reader(self._connection, path, start, stop)
+
+    async def open_writer(self, path: str) -> FileWriter:
+        return S3Writer(self._connection, path)
+
+    async def open_appender(self, path: str, *, create: bool = False) -> FileWriter:
+        claim = await Claim.acquire(self._claims, path)
+        try:
+            state = await find_upload_state(self._connection, path)
+            if state is None:
+                if not create:
+                    raise PathNotFound(path)
+                upload = await MultipartUpload.create(self._connection, path)
+                state = UploadState.of_upload(upload)
+            return S3Appender(self._connection, path, claim, state)
+        except BaseException:
+            await claim.release()
+            raise
+
+    async def create_upload(self, path: str) -> None:
+        await MultipartUpload.create(self._connection, path)
+
+    async def stat(self, path: str) -> ObjectInfo:
+        if path != "/":
+            found = await find_object(self._connection, path)
+            if found is not None:
+                return ObjectInfo(
+                    path=path, size=found.size, is_directory=False, modified_at=found.modified_at
+                )
+        # The root is asked about too, as this tells whether the store answers.
+        below = self._connection.keys.below(path)
+        if not await has_keys(self._connection, path, below) and path != "/":
+            raise PathNotFound(path)
+        return ObjectInfo(path=path, size=0, is_directory=True, modified_at=None)
+
+    async def stat_upload(self, path: str) -> ObjectInfo:
+        state = await find_upload_state(self._connection, path)
+        if state is None:
+            raise PathNotFound(path)
+        return ObjectInfo(
+            path=path, size=state.size, is_directory=False, modified_at=state.modified_at
+        )
+
+    async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
+        async for entry in list_directory(self._connection, path, start_after):
+            yield entry
+
+    async def move(self, source: str, destination: str) -> None:
+        await move_object(self._connection, source, destination)
+
+    async def copy(self, source: str, destination: str) -> None:
+        await copy_object(self._connection, source, destination)
+
+    async def delete(self, path: str) -> None:
+        await delete_path(self._connection, path)
+
+    async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
+        options = self._connection.options
+        if not options.redirect:
+            return None
+        async with self._connection.signing(path) as client:
+            return await client.generate_presigned_url(
+                "get_object" if method == "GET" else "head_object",
+                Params={"Bucket": options.bucket, "Key": self._connection.keys.key(path)},
+                ExpiresIn=options.redirect_seconds,
+            )
+
+    async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
+        keys = self._connection.keys
+        prefix = keys.below(path) if path == "/" else keys.key(path)
+        async for upload in find_uploads(self._connection, path, prefix):
+            if path != "/" and not f"{upload.path}/".startswith(f"{path}/"):
+                continue
+            try:
+                parts = await upload.parts()
+            except PathNotFound:
+                # It was completed or aborted meanwhile.
+                continue
+            assert upload.started_at is not None
+            yield Unfinished(
+                path=upload.path,
+                key=upload.upload_id,
+                size=sum(part.size for part in parts),
+                started_at=upload.started_at,
+            )
+
+    async def discard(self, unfinished: Unfinished) -> None:
+        upload = MultipartUpload(self._connection, unfinished.path, unfinished.key, None)
+        if not await upload.exists():
+            raise PathNotFound(unfinished.path)
+        await upload.abort()
+        await delete_tail(self._connection, unfinished.path)
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()

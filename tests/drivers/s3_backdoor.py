@@ -1,0 +1,104 @@
+"""An S3 bucket seen without the driver."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from anyio import to_thread
+from botocore.config import Config
+
+from core.drivers import CheckedDriver, StorageDriver
+from core.drivers.s3 import S3Driver
+from tests.servers.seaweedfs import S3Server
+
+__all__ = ["Backdoor", "s3_of"]
+
+
+def s3_of(driver: StorageDriver) -> S3Driver:
+    """Return the driver inside its wrapper."""
+    assert isinstance(driver, CheckedDriver)
+    assert isinstance(driver.driver, S3Driver)
+    return driver.driver
+
+
+@cache
+def _client(server: S3Server) -> Any:  # noqa: ANN401 - it ships no types
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        region_name="us-east-1",
+        config=Config(
+            s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
+        ),
+    )
+
+
+class Backdoor:
+    """A plain client of one server, which any number of tests may use.
+
+    Attributes:
+        client: that of boto3, which blocks.
+    """
+
+    def __init__(self, server: S3Server) -> None:
+        self.bucket = server.bucket
+        self.client = _client(server)
+
+    async def read(self, key: str) -> bytes | None:
+        """Return the content of an object, or None."""
+
+        def read() -> bytes | None:
+            try:
+                found = self.client.get_object(Bucket=self.bucket, Key=key)
+            except self.client.exceptions.NoSuchKey:
+                return None
+            content = found["Body"].read()
+            assert isinstance(content, bytes)
+            return content
+
+        return await to_thread.run_sync(read)
+
+    async def write(self, key: str, content: bytes) -> None:
+        """Store an object."""
+        await to_thread.run_sync(
+            lambda: self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
+        )
+
+    async def keys(self, prefix: str) -> set[str]:
+        """Return the keys of all objects below a prefix, without it."""
+
+        def keys() -> set[str]:
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            )
+            return {
+                item["Key"].removeprefix(prefix)
+                for page in pages
+                for item in page.get("Contents", ())
+            }
+
+        return await to_thread.run_sync(keys)
+
+    async def uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """Return the key, without the prefix, and the id of each unfinished multipart upload."""
+
+        def uploads() -> list[tuple[str, str]]:
+            found = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
+            return [
+                (item["Key"].removeprefix(prefix), item["UploadId"])
+                for item in found.get("Uploads", ())
+            ]
+
+        return await to_thread.run_sync(uploads)
+
+    async def everything(self, prefix: str) -> set[str]:
+        """Return the keys of all objects and unfinished uploads below a prefix, without it.
+
+        A tail object whose upload is there is taken for a part of it.
+        """
+        keys = await self.keys(prefix)
+        uploading = {key for key, _ in await self.uploads(prefix)}
+        tails = {f"{key}~tail" for key in uploading}
+        return (keys - tails) | uploading
