@@ -17,6 +17,7 @@ _BUILT_IN: Mapping[str, EntryPoint] = {
     for name, value in {
         "azure": "core.drivers.azure:AzureDriver",
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
+        "gcs": "core.drivers.gcs:GCSDriver",
         "memory": "core.drivers.memory:MemoryDriver",
         "s3": "core.drivers.s3:S3Driver",
     }.items()

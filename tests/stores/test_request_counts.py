@@ -66,16 +66,14 @@ def _assert_documented(name: str, counting: Counting) -> None:
 def test_the_requests_to_s3_are_those_of_its_page(seaweedfs: S3Server, tmp_path: Path) -> None:
     environment = s3_environment(seaweedfs, root_prefix="counting", redirect="false")
     variable = "MOORAGE_STORAGE__S3__ENDPOINT_URL"
-    with _counting(
-        tmp_path, seaweedfs.endpoint_url, _s3_kind, environment, variable
-    ) as counting:
+    with _counting(tmp_path, seaweedfs.endpoint_url, _s3_kind, environment, variable) as counting:
         _assert_documented("s3", counting)
 
 
 @pytest.mark.needs("azurite")
 def test_the_requests_to_azure_are_those_of_its_page(azurite: Azurite, tmp_path: Path) -> None:
     environment = azure_environment(azurite, root_prefix="counting", redirect="false")
-    variable = "MOORAGE_STORAGE__AZURE__SERVICE_URL"
+    variable = "MOORAGE_STORAGE__AZURE__ENDPOINT_URL"
     url = azurite.endpoint_url.removesuffix(f"/{ACCOUNT}")
     with _counting(tmp_path, url, _azure_kind, environment, variable) as counting:
         _assert_documented("azure", counting)
