@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.settings_cache import CacheSettings
 from api.settings_groups import (
     DeleteSettings,
     ListsSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "SettingsError",
     "load_settings",
     "load_settings_with_origins",
+    "load_storage_settings",
 ]
 
 ENV_PREFIX = "MOORAGE_"
@@ -67,6 +69,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    cache: CacheSettings = CacheSettings()
     uploads: UploadsSettings = UploadsSettings()
     manifests: ManifestsSettings = ManifestsSettings()
     delete: DeleteSettings = DeleteSettings()
@@ -138,11 +141,35 @@ def load_settings_with_origins(
     _lay_over(merged, origins, _read_environment(), _variable)
     for key, value in (flags or {}).items():
         _lay_over(merged, origins, _nest(key, value), lambda key: f"--{key[-1]}")
+    settings = _validate(merged, origins)
+    return LoadedSettings(settings=settings, origins=MappingProxyType(origins), file=file)
+
+
+def load_storage_settings(file: Path) -> StorageSettings:
+    """Read the `[storage]` table of one file: no environment, no flags, nothing else of the file.
+
+    For commands that open several stores, none of which is that of this process.
+
+    Raises:
+        SettingsError: the file cannot be read, or has no such table, or the table holds an
+            unknown key or a wrong value.
+    """
+    if not file.is_file():
+        raise SettingsError([f"{file} is not a file"])
+    storage = _read_file(file).get("storage")
+    if storage is None:
+        raise SettingsError([f"{file}: has no table [storage]"])
+    merged: dict[str, Any] = {}
+    origins: dict[KeyPath, str] = {}
+    _lay_over(merged, origins, {"storage": storage}, lambda _: str(file))
+    return _validate(merged, origins).storage
+
+
+def _validate(merged: Mapping[str, Any], origins: Mapping[KeyPath, str]) -> Settings:
     try:
-        settings = Settings.model_validate(merged)
+        return Settings.model_validate(merged)
     except ValidationError as error:
         raise SettingsError(_explain(fault, origins) for fault in error.errors()) from None
-    return LoadedSettings(settings=settings, origins=MappingProxyType(origins), file=file)
 
 
 def _find_file(config: Path | None) -> Path | None:
@@ -242,6 +269,7 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
         return f"{where}: expected a table, got {got!r}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("String should ")
+    expected = expected.removeprefix("Value error, ")
     return f"{where}: expected {expected}, got {got!r}"
 
 

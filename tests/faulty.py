@@ -103,6 +103,9 @@ class FaultyDriver(StorageDriver):
         )
         return _Writer(self, path, writer)
 
+    async def create_upload(self, path: str) -> None:
+        await self.step("create_upload", path, lambda: self.driver.create_upload(path))
+
     async def stat(self, path: str) -> ObjectInfo:
         return await self.step("stat", path, lambda: self.driver.stat(path))
 
@@ -118,6 +121,9 @@ class FaultyDriver(StorageDriver):
 
     async def move(self, source: str, destination: str) -> None:
         await self.step("move", destination, lambda: self.driver.move(source, destination))
+
+    async def copy(self, source: str, destination: str) -> None:
+        await self.step("copy", destination, lambda: self.driver.copy(source, destination))
 
     async def delete(self, path: str) -> None:
         await self.step("delete", path, lambda: self.driver.delete(path))
@@ -182,6 +188,9 @@ class _Writer(FileWriter):
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._owner.step("writer.write", self._path, lambda: self._writer.write(chunk))
+
+    async def flush(self) -> None:
+        await self._owner.step("writer.flush", self._path, self._writer.flush)
 
     async def commit(self) -> None:
         await self._owner.step("writer.commit", self._path, self._writer.commit)

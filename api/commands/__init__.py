@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from api.commands.config import config
+from api.commands.copy import copy
 from api.commands.serve import serve
+from api.commands.uploads import uploads
 
 __all__ = ["app", "main"]
 
@@ -19,6 +21,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(config)
+app.command()(copy)
+app.add_typer(uploads)
 
 
 def _print_version(value: bool) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "RECEIVED",
     "REQUEST_ID",
     "RETRY_AFTER",
+    "STORE_LOCATION",
     "SUBJECT",
     "TAGS",
     "UNSATISFIED_RANGE",
@@ -133,6 +134,13 @@ BLOB_LOCATION = HeaderField(
     example=f"/v2/{NAME}/blobs/{DIGEST}",
     pattern="^/v2/.+/blobs/[^/]+$",
 )
+STORE_LOCATION = HeaderField(
+    name="Location",
+    key="StoreLocation",
+    description="Where the storage itself gives the content, signed and good for some minutes.",
+    example="https://storage.example.com/registry/data?X-Amz-Signature=0123456789abcdef",
+    pattern="^https?://",
+)
 MANIFEST_LOCATION = HeaderField(
     name="Location",
     key="ManifestLocation",
@@ -220,6 +228,7 @@ FIELDS = (
     RECEIVED,
     REQUEST_ID,
     RETRY_AFTER,
+    STORE_LOCATION,
     SUBJECT,
     TAGS,
     UNSATISFIED_RANGE,

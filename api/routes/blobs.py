@@ -13,6 +13,7 @@ from api.contract.headers import (
     CONTENT_RANGE,
     DIGEST_OF_CONTENT,
     ETAG,
+    STORE_LOCATION,
     UNSATISFIED_RANGE,
 )
 from api.dependencies import BlobDigest, CurrentRepository, DeleteAllowed
@@ -37,6 +38,9 @@ IfNoneMatch = Annotated[
 ]
 
 _FIELDS = (ACCEPT_RANGES, CACHE_CONTROL, DIGEST_OF_CONTENT, ETAG)
+_REDIRECT = answer(
+    307, "The storage gives the blob, or any range of it.", STORE_LOCATION, DIGEST_OF_CONTENT
+)
 
 
 @router.get(
@@ -46,6 +50,7 @@ _FIELDS = (ACCEPT_RANGES, CACHE_CONTROL, DIGEST_OF_CONTENT, ETAG)
         answer(200, "The blob.", *_FIELDS, content=binary()),
         answer(206, "The part of the blob.", *_FIELDS, CONTENT_RANGE, content=binary()),
         not_modified(*_FIELDS),
+        _REDIRECT,
         errors(
             *(NameInvalid, DigestInvalid, BlobUnknown, PreconditionFailed, RangeNotSatisfiable),
             fields={416: (UNSATISFIED_RANGE,)},
@@ -81,6 +86,8 @@ async def get_blob(
     headers = _blob_headers(digest)
     if (early := _answer_condition(digest, headers, if_match, if_none_match)) is not None:
         return early
+    if (url := await layer.redirect_url("GET")) is not None:
+        return _redirect(url, digest)
     status, start, stop = 200, 0, layer.size
     if range_ is not None and (if_range is None or if_range == format_etag(digest)):
         try:
@@ -101,6 +108,7 @@ async def get_blob(
     responses=answers(
         answer(200, "The blob is here.", *_FIELDS, CONTENT_LENGTH),
         not_modified(*_FIELDS),
+        _REDIRECT,
         errors(NameInvalid, DigestInvalid, BlobUnknown, PreconditionFailed, body=False),
     ),
 )
@@ -118,6 +126,8 @@ async def head_blob(
     headers = _blob_headers(digest)
     if (early := _answer_condition(digest, headers, if_match, if_none_match)) is not None:
         return early
+    if (url := await layer.redirect_url("HEAD")) is not None:
+        return _redirect(url, digest)
     return Response(headers={**headers, "Content-Length": str(layer.size)})
 
 
@@ -149,6 +159,14 @@ def _blob_headers(digest: Digest) -> dict[str, str]:
         "Docker-Content-Digest": str(digest),
         "ETag": format_etag(digest),
     }
+
+
+def _redirect(url: str, digest: Digest) -> Response:
+    # Nothing that lets the answer be kept: the URL is good for some minutes only.
+    return Response(
+        status_code=307,
+        headers={**API_VERSION, "Location": url, "Docker-Content-Digest": str(digest)},
+    )
 
 
 def _answer_condition(

@@ -1,5 +1,6 @@
 """end-4, 5, 6, 11, 13 and 14: pushing blobs."""
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
@@ -179,8 +180,10 @@ async def patch_upload(
 
     Spec: distribution-spec 1.1, "Pushing a blob in chunks" (end-5).
     """
-    async with await repository.layers.resume(upload_id) as upload:
-        await _receive(request, settings, upload, offset, content_range)
+    async with await repository.layers.resume_writing(upload_id) as upload:
+        start, size = _parse_chunk(request, upload, offset, content_range)
+        async with aclosing(_receive(request, settings)) as chunks:
+            await upload.read_from(chunks, start=start, size=size)
         # The bytes are durable once the upload is let go of, and not before.
         await upload.aclose()
         return _progress(repository, upload, status=202)
@@ -223,9 +226,10 @@ async def finish_upload(
     if digest is None:
         raise DigestInvalid("", "the digest parameter is missing")
     expected = Digest.parse(digest)
-    async with await repository.layers.resume(upload_id, expected.algorithm) as upload:
-        await _receive(request, settings, upload, offset, content_range)
-        await upload.finish(expected)
+    async with await repository.layers.resume_writing(upload_id, expected.algorithm) as upload:
+        start, size = _parse_chunk(request, upload, offset, content_range)
+        async with aclosing(_receive(request, settings)) as chunks:
+            await upload.finish_with(chunks, expected, start=start, size=size)
         return _created(repository, expected)
 
 
@@ -261,24 +265,24 @@ async def _mount(repository: Repository, mount: str | None, source: str | None) 
 async def _push_whole(
     request: Request, repository: Repository, settings: CurrentSettings, digest: Digest
 ) -> Response:
-    async with await repository.layers.upload(digest.algorithm) as upload:
-        try:
-            await _receive(request, settings, upload, None, None)
-            await upload.finish(digest)
-        except BaseException:
-            # Nobody has been told of this upload, so nobody could go on with it.
-            await upload.cancel()
-            raise
+    async with aclosing(_receive(request, settings)) as chunks:
+        await repository.layers.push(chunks, digest)
     return _created(repository, digest)
 
 
-async def _receive(
-    request: Request,
-    settings: CurrentSettings,
-    upload: LayerUpload,
-    offset: int | None,
-    content_range: str | None,
-) -> None:
+def _receive(request: Request, settings: CurrentSettings) -> AsyncGenerator[bytes, None]:
+    return receive_chunks(request, settings.uploads.body_timeout_seconds)
+
+
+def _parse_chunk(
+    request: Request, upload: LayerUpload, offset: int | None, content_range: str | None
+) -> tuple[int | None, int | None]:
+    """Return where the chunk starts and how long it is, as far as the client says so.
+
+    Raises:
+        RangeInvalid: that is not where the upload ends, or cannot be read.
+        SizeInvalid: the length of the body is another one.
+    """
     start, size = offset, None
     if content_range is not None:
         chunk = parse_content_range(content_range)
@@ -298,8 +302,7 @@ async def _receive(
         length = request.headers.get("content-length")
         if start == upload.offset and length is not None and int(length) != size:
             raise SizeInvalid(expected=size, actual=int(length))
-    async with aclosing(receive_chunks(request, settings.uploads.body_timeout_seconds)) as chunks:
-        await upload.read_from(chunks, start=start, size=size)
+    return start, size
 
 
 def _progress(repository: Repository, upload: LayerUpload, *, status: int) -> Response:

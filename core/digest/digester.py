@@ -1,7 +1,10 @@
 """`Digester`: the digest of content that passes by in chunks."""
 
-from core.digest.algorithm import SHA256, Algorithm
+from typing import Self
+
+from core.digest.algorithm import SHA256, Algorithm, Hasher
 from core.digest.digest import Digest
+from core.digest.resumable import ResumableHasher, new_resumable_hasher, restore_hasher
 
 __all__ = ["Digester"]
 
@@ -16,12 +19,28 @@ class Digester:
         size: bytes seen so far.
     """
 
-    __slots__ = ("_hasher", "algorithm", "size")
+    __slots__ = ("_hasher", "_resumable", "algorithm", "size")
 
     def __init__(self, algorithm: Algorithm = SHA256) -> None:
         self.algorithm = algorithm
         self.size = 0
-        self._hasher = algorithm.new_hasher()
+        self._resumable: ResumableHasher | None = new_resumable_hasher(algorithm.name)
+        self._hasher: Hasher = self._resumable or algorithm.new_hasher()
+
+    @classmethod
+    def restore(cls, algorithm: Algorithm, state: bytes, size: int) -> Self | None:
+        """Return a digester that has seen the `size` bytes after which `state` was taken.
+
+        None if it is no such state, or no state can be used here: the content has to be read
+        again.
+        """
+        digester = cls(algorithm)
+        hasher = restore_hasher(algorithm.name, state)
+        if hasher is None or int.from_bytes(state[-8:], "big") != size:
+            return None
+        digester._resumable = digester._hasher = hasher
+        digester.size = size
+        return digester
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take in the next chunk, which may be empty."""
@@ -31,3 +50,10 @@ class Digester:
     def digest(self) -> Digest:
         """Return the digest of all bytes so far; more may follow."""
         return Digest(self.algorithm, self._hasher.hexdigest())
+
+    def state(self) -> bytes | None:
+        """Return what `restore` goes on from in any process, or None if it cannot be had here.
+
+        Its form is that of Go's `crypto/sha256` and `crypto/sha512`.
+        """
+        return None if self._resumable is None else self._resumable.state()

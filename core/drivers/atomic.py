@@ -111,6 +111,9 @@ def remove(target: str, *, durable: bool) -> None:
         os.unlink(target)
     except (IsADirectoryError, PermissionError):
         if not os.path.isdir(target):
+            if not os.path.lexists(target):
+                # Another process has just removed it.
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
             raise
         _remove_tree(target)
     if durable:

@@ -29,7 +29,7 @@ from typing import Literal
 
 from anyio.abc import AsyncResource
 
-from core.errors import PathNotFound
+from core.errors import DriverUnavailable, PathNotFound
 
 __all__ = [
     "DriverReader",
@@ -40,6 +40,8 @@ __all__ = [
     "StorageDriver",
     "Unfinished",
 ]
+
+_COPY_BYTES = 1024 * 1024
 
 RedirectMethod = Literal["GET", "HEAD"]
 
@@ -136,6 +138,18 @@ class FileWriter(AsyncResource):
             PathNotFound: what was written before has been deleted or moved by someone else.
             StorageFull: there is no room.
             DriverUnavailable: the store refused, or the writer is committed or closed.
+        """
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Make an appender's bytes durable for the next one, and go on holding the path.
+
+        Afterwards `stat_upload` tells all of them, and so would it after a crash. More can be
+        written. To a writer's bytes, which nobody keeps without a commit, this does nothing.
+
+        Raises:
+            PathNotFound: what was written has been deleted or moved by someone else.
+            DriverUnavailable: the store did not confirm, or the writer is committed or closed.
         """
 
     @abstractmethod
@@ -237,6 +251,18 @@ class StorageDriver(ABC):
             WriterBusy: another appender holds the path.
         """
 
+    async def create_upload(self, path: str) -> None:
+        """Begin an upload with no bytes, which is claimed by nobody, durably.
+
+        What an upload at the path held already, it may hold or not.
+
+        Raises:
+            PathConflict: the path is a directory, or below a file.
+            WriterBusy: an appender holds the path.
+        """
+        async with await self.open_appender(path, create=True):
+            pass
+
     @abstractmethod
     async def stat(self, path: str) -> ObjectInfo:
         """Return what is known of a file or directory.
@@ -276,6 +302,26 @@ class StorageDriver(ABC):
             PathNotFound: `source` is missing or a directory; `destination` is untouched.
             PathConflict: the destination is a directory, or below a file.
         """
+
+    async def copy(self, source: str, destination: str) -> None:
+        """Make the content of the file `source` that of `destination` too.
+
+        The destination is replaced, atomically and durably; directories are made as needed. A
+        flat store does this without moving a byte to here and back.
+
+        Raises:
+            PathNotFound: `source` is missing or a directory; `destination` is untouched.
+            PathConflict: the destination is a directory, or below a file.
+        """
+        async with (
+            await self.open_reader(source) as reader,
+            await self.open_writer(destination) as writer,
+        ):
+            while chunk := await reader.read(_COPY_BYTES):
+                await writer.write(chunk)
+            if writer.size != reader.size:
+                raise DriverUnavailable(source, "it was not read whole")
+            await writer.commit()
 
     @abstractmethod
     async def delete(self, path: str) -> None:

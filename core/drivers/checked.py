@@ -57,6 +57,10 @@ class CheckedDriver(StorageDriver):
             writer = await self.driver.open_appender(path, create=create)
             return _CheckedWriter(self, path, writer)
 
+    async def create_upload(self, path: str) -> None:
+        with self._named_faults(path):
+            await self.driver.create_upload(path)
+
     async def stat(self, path: str) -> ObjectInfo:
         with self._named_faults(path, root_allowed=True):
             return await self.driver.stat(path)
@@ -75,6 +79,10 @@ class CheckedDriver(StorageDriver):
     async def move(self, source: str, destination: str) -> None:
         with self._named_faults(source), self._named_faults(destination):
             await self.driver.move(source, destination)
+
+    async def copy(self, source: str, destination: str) -> None:
+        with self._named_faults(source), self._named_faults(destination):
+            await self.driver.copy(source, destination)
 
     async def delete(self, path: str) -> None:
         with self._named_faults(path):
@@ -147,6 +155,11 @@ class _CheckedWriter(FileWriter):
         with self._owner._named_faults(self._path):
             self._check(usable=not self._committed and not self._closed)
             await self._writer.write(chunk)
+
+    async def flush(self) -> None:
+        with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
+            await self._writer.flush()
 
     async def commit(self) -> None:
         if not self._committed:

@@ -1,7 +1,6 @@
 """A store in a directory, laid out so that `docker/distribution` can work on it too."""
 
 import os
-import re
 import stat
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -11,9 +10,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from core.drivers import atomic
-from core.drivers.base import DriverReader, Entry, FileWriter, ObjectInfo, StorageDriver
+from core.drivers.base import (
+    DriverReader,
+    Entry,
+    FileWriter,
+    ObjectInfo,
+    StorageDriver,
+    Unfinished,
+)
 from core.drivers.local_calls import Threads, driver_faults
 from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim
+from core.drivers.local_leftovers import is_temporary, remove_leftover, scan_leftovers
 from core.errors import (
     DriverUnavailable,
     PathConflict,
@@ -21,9 +28,6 @@ from core.errors import (
 )
 
 __all__ = ["FilesystemDriver"]
-
-_TEMPORARY = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp\Z")
-"""What a crash may leave beside a file, of this registry's making or the incumbent's."""
 
 _MAKE_ATTEMPTS = 8
 
@@ -113,6 +117,17 @@ class FilesystemDriver(StorageDriver):
             path, partial(atomic.remove, self._local(path), durable=self._durable)
         )
 
+    async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
+        # A file that an appender has begun is an ordinary one, and is listed as such.
+        pending = [self._local(path)]
+        while pending:
+            for unfinished in await self._threads.run(path, scan_leftovers, self._root, pending):
+                yield unfinished
+
+    async def discard(self, unfinished: Unfinished) -> None:
+        target = self._local(unfinished.path)
+        await self._threads.run(unfinished.path, remove_leftover, target, unfinished)
+
     def _local(self, path: str) -> str:
         return self._root if path == "/" else self._root + path
 
@@ -189,7 +204,7 @@ class FilesystemDriver(StorageDriver):
                 entries = [
                     Entry(name=item.name, is_directory=item.is_dir())
                     for item in scan
-                    if item.name > start_after and not _is_temporary(item)
+                    if item.name > start_after and not is_temporary(item)
                 ]
         except FileNotFoundError:
             if path != "/":
@@ -210,7 +225,3 @@ class FilesystemDriver(StorageDriver):
             else:
                 return
         raise DriverUnavailable(destination, "its directory is deleted again and again")
-
-
-def _is_temporary(item: os.DirEntry[str]) -> bool:
-    return _TEMPORARY.search(item.name) is not None and item.is_file()

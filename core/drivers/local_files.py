@@ -125,6 +125,10 @@ class LocalWriter(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
 
+    async def flush(self) -> None:
+        # Without a commit the file is gone anyway.
+        return
+
     async def commit(self) -> None:
         if not self._committed:
             await self._threads.run(self._path, self._commit)
@@ -169,6 +173,8 @@ class LocalAppender(FileWriter):
         self._durable = durable
         self._file = _OpenFile(descriptor)
         self._size = size
+        # What an earlier process has written may not be on the disk yet.
+        self._synced = False
         self._committed = False
 
     @property
@@ -177,6 +183,9 @@ class LocalAppender(FileWriter):
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
+
+    async def flush(self) -> None:
+        await self._threads.run(self._path, self._sync)
 
     async def commit(self) -> None:
         if not self._committed:
@@ -204,6 +213,7 @@ class LocalAppender(FileWriter):
     def _write(self, chunk: bytes | bytearray | memoryview) -> None:
         with self._file as descriptor:
             self._check_present(descriptor)
+            self._synced = False
             try:
                 atomic.write_all(descriptor, chunk)
             finally:
@@ -213,8 +223,9 @@ class LocalAppender(FileWriter):
     def _sync(self) -> None:
         with self._file as descriptor:
             self._check_present(descriptor)
-            if self._durable:
+            if self._durable and not self._synced:
                 _sync(descriptor, self._target)
+            self._synced = True
 
     def _check_present(self, descriptor: int) -> None:
         # A file that was moved is a published blob by now, and must not be written to.

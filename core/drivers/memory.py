@@ -149,6 +149,10 @@ class _MemoryWriter(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         self._content += chunk
 
+    async def flush(self) -> None:
+        # What is not committed goes with this object.
+        return
+
     async def commit(self) -> None:
         if not self._committed:
             await self._driver.put(self._path, bytes(self._content))
@@ -179,6 +183,9 @@ class _MemoryAppender(FileWriter):
         self._check_present()
         self._content += chunk
         self._file.modified_at = datetime.now(UTC)
+
+    async def flush(self) -> None:
+        self._check_present()
 
     async def commit(self) -> None:
         if not self._committed:

@@ -1,6 +1,7 @@
 """`LayerService`: the blobs of one repository."""
 
 import uuid
+from collections.abc import AsyncIterable
 from datetime import UTC, datetime
 
 import structlog
@@ -10,46 +11,61 @@ from core.drivers import StorageDriver
 from core.errors import BlobUnknown, PathNotFound, UploadUnknown
 from core.storage import paths
 from core.storage.blob_store import BlobStore
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.layer import Layer
 from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import RepositoryName
+from core.storage.publishing import publish
+from core.storage.started_at import format_started_at, parse_started_at
 
 __all__ = ["LayerService"]
 
 _log = structlog.get_logger()
 
-_STARTED_AT = "%Y-%m-%dT%H:%M:%SZ"
-
 
 class LayerService:
     """Blobs as one repository links them. Every read goes through the link."""
 
-    def __init__(self, driver: StorageDriver, name: RepositoryName) -> None:
+    def __init__(
+        self,
+        driver: StorageDriver,
+        name: RepositoryName,
+        descriptors: DescriptorCache = NO_DESCRIPTORS,
+    ) -> None:
         self._driver = driver
         self._name = name
-        self._blobs = BlobStore(driver)
+        self._descriptors = descriptors
+        self._blobs = BlobStore(driver, descriptors)
 
     async def find(self, digest: Digest) -> Layer | None:
         """Return a blob that the repository links and that is there, or None."""
         target = await find_link(self._driver, paths.layer_link(self._name, digest), digest)
-        if target is None:
-            return None
-        size = await self._blobs.find_size(target)
-        if size is None:
+        size = None if target is None else await self._blobs.find_size(target)
+        if target is None or size is None:
             return None
         return Layer(self._driver, digest, content_digest=target, size=size)
 
     async def fetch(self, digest: Digest) -> Layer:
         """Return a blob to be read.
 
+        The store itself says whether the repository links it. With a cache of descriptors, what
+        somebody took out of the store in another way may be noticed only when it is read.
+
         Raises:
             BlobUnknown: the repository does not link it, or its content is gone.
         """
-        layer = await self.find(digest)
-        if layer is None:
+        target = await find_link(self._driver, paths.layer_link(self._name, digest), digest)
+        size = None if target is None else await self._blobs.find_known_size(target)
+        if target is None or size is None:
             raise BlobUnknown(digest=str(digest), name=str(self._name))
-        return layer
+        return Layer(
+            self._driver,
+            digest,
+            content_digest=target,
+            size=size,
+            descriptors=self._descriptors,
+        )
 
     async def exists(self, digest: Digest) -> bool:
         """Say whether the repository links the blob and its content is there."""
@@ -66,11 +82,9 @@ class LayerService:
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.put(
             paths.upload_started_at(self._name, upload_id),
-            started_at.strftime(_STARTED_AT).encode("ascii"),
+            format_started_at(started_at),
         )
-        data = paths.upload_data(self._name, upload_id)
-        async with await self._driver.open_appender(data, create=True):
-            pass
+        await self._driver.create_upload(paths.upload_data(self._name, upload_id))
         return LayerUpload(
             self._driver,
             self._name,
@@ -80,25 +94,31 @@ class LayerService:
             algorithm=algorithm,
         )
 
+    async def push(
+        self, chunks: AsyncIterable[bytes], digest: Digest, size: int | None = None
+    ) -> Layer:
+        """Store a blob in one go, without an upload that could be gone on with.
+
+        When this returns, the blob is verified, durable and linked; whatever else happens,
+        nothing is left.
+
+        Raises:
+            DigestMismatch: the content has another digest.
+            SizeInvalid: `size` is given, and there were more or fewer bytes.
+        """
+        return await publish(self._driver, self._name, chunks, digest, size)
+
     async def resume(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
         """Return an upload that was started earlier, by any node.
 
         Raises:
             UploadUnknown: there is none of this id in this repository, or its data is gone.
         """
-        unknown = UploadUnknown(upload_id=upload_id, name=str(self._name))
-        if not _is_upload_id(upload_id):
-            raise unknown
+        started_at = await self._find_start(upload_id)
         try:
-            text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
-            data = await self._driver.stat(paths.upload_data(self._name, upload_id))
+            data = await self._driver.stat_upload(paths.upload_data(self._name, upload_id))
         except PathNotFound:
-            raise unknown from None
-        try:
-            started_at = datetime.strptime(text.decode("ascii"), _STARTED_AT).replace(tzinfo=UTC)
-        except ValueError:
-            _log.error("start of an upload is damaged", upload_id=upload_id, name=str(self._name))
-            raise unknown from None
+            raise self._unknown(upload_id) from None
         return LayerUpload(
             self._driver,
             self._name,
@@ -107,6 +127,44 @@ class LayerService:
             offset=data.size,
             algorithm=algorithm,
         )
+
+    async def resume_writing(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
+        """Return an upload that was started earlier, by any node, to write to it or end it.
+
+        Where it costs much to ask how much has come, the upload is claimed at once, which tells
+        that too.
+
+        Raises:
+            UploadBusy: another request is writing it.
+            UploadUnknown: there is none of this id in this repository, or its data is gone.
+        """
+        if not self._driver.flat:
+            return await self.resume(upload_id, algorithm)
+        upload = LayerUpload(
+            self._driver,
+            self._name,
+            upload_id,
+            started_at=await self._find_start(upload_id),
+            offset=0,
+            algorithm=algorithm,
+        )
+        await upload.claim()
+        return upload
+
+    async def _find_start(self, upload_id: str) -> datetime:
+        if not _is_upload_id(upload_id):
+            raise self._unknown(upload_id)
+        try:
+            text = await self._driver.get(paths.upload_started_at(self._name, upload_id))
+            return parse_started_at(text)
+        except PathNotFound:
+            raise self._unknown(upload_id) from None
+        except ValueError:
+            _log.error("start of an upload is damaged", upload_id=upload_id, name=str(self._name))
+            raise self._unknown(upload_id) from None
+
+    def _unknown(self, upload_id: str) -> UploadUnknown:
+        return UploadUnknown(upload_id=upload_id, name=str(self._name))
 
     async def mount(self, digest: Digest, source: RepositoryName | None) -> Layer | None:
         """Link a blob of another repository here without moving a byte, durably.

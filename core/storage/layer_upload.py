@@ -1,7 +1,7 @@
 """`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
 
 from collections.abc import AsyncIterable
-from contextlib import aclosing
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 
@@ -9,10 +9,11 @@ import structlog
 from anyio import CancelScope, to_thread
 from anyio.abc import AsyncResource
 
-from core.digest import SHA256, Algorithm, Digest, Digester, verified
+from core.digest import SHA256, Algorithm, Digest, Digester
 from core.drivers import FileWriter, StorageDriver
 from core.errors import (
     DigestMismatch,
+    DriverError,
     PathNotFound,
     RangeInvalid,
     RegistryError,
@@ -23,11 +24,13 @@ from core.errors import (
 )
 from core.storage import paths
 from core.storage.blob_store import BlobStore
-from core.storage.file_reader import FileReader
+from core.storage.hash_states import MIN_STATE_BYTES, find_digester, keep_digester
 from core.storage.intake import take_in
 from core.storage.layer import Layer
 from core.storage.links import write_link
 from core.storage.names import RepositoryName
+from core.storage.publishing import publish
+from core.storage.stored_content import verify_stored
 
 __all__ = ["LayerUpload"]
 
@@ -63,6 +66,7 @@ class LayerUpload(AsyncResource):
         self._path = paths.upload_data(name, upload_id)
         self._offset = offset
         self._digester = Digester(algorithm)
+        self._has_news = False
         self._writer: FileWriter | None = None
 
     async def __aexit__(
@@ -110,14 +114,16 @@ class LayerUpload(AsyncResource):
         """
         # What is outdated already is refused without keeping others from the upload.
         self._check_start(start)
-        writer = await self._claim()
+        writer = await self._open()
         self._check_start(start)
+        self._digester = await self._find_digester(writer.size)
         begin = writer.size
 
         async def store(block: bytes | bytearray) -> None:
             if size is not None and writer.size + len(block) - begin > size:
                 raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
             digested = self._digester.size == writer.size
+            self._has_news = True
             await writer.write(block)
             # Only what was stored is digested: after a write that failed midway, the digest of
             # the whole block would be taken for that of whatever is stored in its stead.
@@ -146,11 +152,12 @@ class LayerUpload(AsyncResource):
             UploadBusy: another request is writing this upload.
             UploadUnknown: the upload is gone, or its data is.
         """
-        writer = await self._claim()
+        writer = await self._open()
         total = writer.size
         if size is not None and size != total:
             raise SizeInvalid(expected=size, actual=total, digest=str(digest))
         try:
+            self._has_news = False
             await writer.commit()
             try:
                 await self._verify(digest, total)
@@ -160,10 +167,50 @@ class LayerUpload(AsyncResource):
             with CancelScope(shield=True):
                 await BlobStore(self._driver).adopt(digest, self._path)
                 await write_link(self._driver, paths.layer_link(self._name, digest), digest)
-                await self._remove_resources()
+                await self._remove_leftovers()
         except PathNotFound:
             raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=total)
+
+    async def finish_with(
+        self,
+        chunks: AsyncIterable[bytes],
+        digest: Digest,
+        *,
+        start: int | None = None,
+        size: int | None = None,
+    ) -> Layer:
+        """Add the last of the content, all of it if nothing has come yet, and `finish`.
+
+        In a flat store, where a move is a copy, the whole content goes straight to its place, and
+        is not kept for another request if it breaks off.
+
+        Raises:
+            RangeInvalid, SizeInvalid, UploadBusy, UploadUnknown: as in `read_from`.
+            DigestMismatch: the content has another digest; the upload is ended.
+        """
+        self._check_start(start)
+        if self._driver.flat and (await self._open()).size == 0:
+            self._check_start(start)
+            try:
+                layer = await publish(self._driver, self._name, chunks, digest, size)
+            except DigestMismatch:
+                await self.cancel()
+                raise
+            with CancelScope(shield=True):
+                await self._remove_leftovers()
+            return layer
+        await self.read_from(chunks, start=start, size=size)
+        return await self.finish(digest)
+
+    async def claim(self) -> None:
+        """Hold the upload from now on, until it is closed.
+
+        Raises:
+            UploadBusy: another request is writing it.
+            UploadUnknown: the upload is gone, or its data is.
+        """
+        await self._open()
 
     async def cancel(self) -> None:
         """End the upload and delete all of it. An upload that is gone already is no error."""
@@ -183,7 +230,11 @@ class LayerUpload(AsyncResource):
             writer, self._writer = self._writer, None
             self._offset = writer.size
             try:
-                await writer.aclose()
+                try:
+                    if self._has_news:
+                        await self._keep_state(writer)
+                finally:
+                    await writer.aclose()
             except PathNotFound:
                 raise self._unknown() from None
 
@@ -195,7 +246,7 @@ class LayerUpload(AsyncResource):
                 given=str(start),
             )
 
-    async def _claim(self) -> FileWriter:
+    async def _open(self) -> FileWriter:
         if self._writer is None:
             try:
                 self._writer = await self._driver.open_appender(self._path)
@@ -205,30 +256,52 @@ class LayerUpload(AsyncResource):
                 raise UploadBusy(upload_id=self.upload_id, name=str(self._name)) from None
         return self._writer
 
+    async def _find_digester(self, size: int) -> Digester:
+        """Return the digester of the first `size` bytes, or one that has not seen them."""
+        if self._digester.size == size:
+            return self._digester
+        algorithm = self._digester.algorithm
+        found = await find_digester(self._driver, self._name, self.upload_id, algorithm, size)
+        return found or self._digester
+
+    async def _keep_state(self, writer: FileWriter) -> None:
+        """Keep the state of the hash, once its bytes are durable and before others can go on."""
+        if self._digester.size == writer.size >= MIN_STATE_BYTES:
+            await writer.flush()
+            await keep_digester(self._driver, self._name, self.upload_id, self._digester)
+
     async def _verify(self, digest: Digest, total: int) -> None:
         """Return if the stored content is that of `digest`, which is known if it was all hashed.
 
         Raises:
             DigestMismatch: it is not.
-            SizeInvalid: the store gave back another number of bytes than it took.
+            SizeInvalid: the store gave back fewer bytes than it took.
         """
-        if self._digester.algorithm is digest.algorithm and self._digester.size == total:
-            actual = self._digester.digest()
+        digester = await self._find_digester(total)
+        if digester.algorithm is digest.algorithm and digester.size == total:
+            actual = digester.digest()
             if actual != digest:
                 raise DigestMismatch(expected=str(digest), actual=str(actual))
-            return
-        async with (
-            FileReader(self._driver, self._path, total) as reader,
-            aclosing(reader.chunks()) as chunks,
-        ):
-            async for _ in verified(chunks, digest, total):
-                pass
+        else:
+            await verify_stored(self._driver, self._path, digest, total)
 
     async def _remove_resources(self) -> None:
         try:
             await self._driver.delete(paths.upload(self._name, self.upload_id))
         except PathNotFound:
             _log.info("upload was removed by someone else", upload_id=self.upload_id)
+
+    async def _remove_leftovers(self) -> None:
+        """Remove what a published upload leaves, which cannot undo that it was published."""
+        try:
+            await self._remove_resources()
+            if self._writer is not None:
+                writer, self._writer = self._writer, None
+                with suppress(PathNotFound):
+                    # What it has claimed has just been removed.
+                    await writer.aclose()
+        except DriverError as error:
+            _log.warning("upload was not removed", upload_id=self.upload_id, reason=str(error))
 
     def _unknown(self) -> UploadUnknown:
         return UploadUnknown(upload_id=self.upload_id, name=str(self._name))

@@ -6,9 +6,18 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import DigestInvalid, PathNotFound
 
-__all__ = ["find_link", "unlink", "write_link"]
+__all__ = ["find_link", "parse_link", "unlink", "write_link"]
 
 _log = structlog.get_logger()
+
+
+def parse_link(content: bytes) -> Digest:
+    """Return the digest that is the content of a link.
+
+    Raises:
+        DigestInvalid: it is none, or of an unknown algorithm.
+    """
+    return Digest.parse(content.decode("ascii", "replace").strip())
 
 
 async def find_link(
@@ -26,7 +35,7 @@ async def find_link(
     except PathNotFound:
         return None
     try:
-        target = Digest.parse(content.decode("ascii", "replace").strip())
+        target = parse_link(content)
     except DigestInvalid as error:
         _log.error("link is damaged", path=path, reason=error.message)
         return None

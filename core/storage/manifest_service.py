@@ -22,6 +22,7 @@ from core.manifest import Manifest, detect_media_type
 from core.manifest import Reference as ManifestReference
 from core.storage import paths
 from core.storage.blob_store import BlobStore
+from core.storage.concurrency import map_concurrently
 from core.storage.layer_service import LayerService
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import Reference, RepositoryName, Tag
@@ -116,11 +117,8 @@ class ManifestService:
             SizeInvalid: it tells a wrong size of one thing.
             ManifestFaults: it has several of these faults.
         """
-        faults = [
-            fault
-            for reference in manifest.references()
-            if (fault := await self._find_fault(reference)) is not None
-        ]
+        found = await map_concurrently(self._find_fault, manifest.references())
+        faults = [fault for fault in found if fault is not None]
         if len(faults) == 1:
             raise faults[0]
         if faults:

@@ -1,6 +1,9 @@
 """Every path of the store. Nothing else builds one.
 
     /docker/registry/v2
+    ├── _moorage/purge
+    │   ├── claim                                         held by whoever purges uploads now
+    │   └── last-run                                      when the last periodic purge ended
     ├── blobs/<algorithm>/<first two>/<encoded>/data      every blob and manifest, by digest
     └── repositories/<name>
         ├── _layers/<algorithm>/<encoded>/link            blobs that this repository has
@@ -11,20 +14,32 @@
         │       └── index/<algorithm>/<encoded>/link      everything it ever pointed to
         ├── _uploads/<upload id>
         │   ├── data                                      the bytes received so far
-        │   └── startedat                                 RFC 3339, whole seconds, UTC
+        │   ├── startedat                                 RFC 3339, whole seconds, UTC
+        │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
         └── _referrers/<segment id>                       which manifest has which subject
 
-The layout is that of `docker/distribution`, so that both can work on one store. Only `_referrers`
-is ours: the incumbent skips directories of a repository whose names begin with an underscore
-that it does not know. A link is a file whose whole content is a digest.
+The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`
+and `_referrers` are ours: the incumbent looks into `blobs` and `repositories` alone, and skips
+directories of a repository whose names begin with an underscore that it does not know. A link is
+a file whose whole content is a digest.
 """
 
-from core.digest import Digest
+import re
+
+from core.digest import Algorithm, Digest
 from core.storage.names import RepositoryName, Tag
 
 __all__ = [
+    "BLOBS",
+    "PURGE_CLAIM",
+    "PURGE_LAST_RUN",
     "REPOSITORIES",
+    "ROOT",
+    "UPLOADS",
     "blob_data",
+    "data_of_upload",
+    "find_repository",
+    "find_upload",
     "layer_link",
     "layers",
     "manifests",
@@ -32,18 +47,28 @@ __all__ = [
     "referrers_segment",
     "revision_link",
     "revisions",
+    "started_at_of_upload",
     "tag_current_link",
     "tag_directory",
     "tag_index_link",
     "tags",
     "upload",
     "upload_data",
+    "upload_hash_state",
     "upload_started_at",
+    "uploads",
 ]
 
-_ROOT = "/docker/registry/v2"
-_BLOBS = f"{_ROOT}/blobs"
-REPOSITORIES = f"{_ROOT}/repositories"
+ROOT = "/docker/registry/v2"
+BLOBS = f"{ROOT}/blobs"
+REPOSITORIES = f"{ROOT}/repositories"
+PURGE_CLAIM = f"{ROOT}/_moorage/purge/claim"
+PURGE_LAST_RUN = f"{ROOT}/_moorage/purge/last-run"
+UPLOADS = "_uploads"
+
+_NAME = r"[^/_][^/]*(?:/[^/_][^/]*)*"
+_IN_REPOSITORY = re.compile(rf"{REPOSITORIES}/({_NAME})/_")
+_IN_UPLOAD = re.compile(rf"({REPOSITORIES}/{_NAME}/{UPLOADS}/[^/]+)/")
 
 
 def _components(digest: Digest) -> str:
@@ -52,7 +77,7 @@ def _components(digest: Digest) -> str:
 
 def blob_data(digest: Digest) -> str:
     """Return where the content of `digest` is, whichever repositories link it."""
-    return f"{_BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
+    return f"{BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
 
 
 def layers(name: RepositoryName) -> str:
@@ -100,19 +125,53 @@ def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
     return f"{tag_directory(name, tag)}/index/{_components(digest)}/link"
 
 
+def uploads(repository: str) -> str:
+    """Return the directory of the uploads of a repository, whatever its name on the disk is."""
+    return f"{REPOSITORIES}/{repository}/{UPLOADS}"
+
+
 def upload(name: RepositoryName, upload_id: str) -> str:
     """Return the directory that goes when the upload is finished or cancelled."""
-    return f"{REPOSITORIES}/{name.value}/_uploads/{upload_id}"
+    return f"{uploads(name.value)}/{upload_id}"
 
 
 def upload_data(name: RepositoryName, upload_id: str) -> str:
     """Return where the bytes received so far are."""
-    return f"{upload(name, upload_id)}/data"
+    return data_of_upload(upload(name, upload_id))
 
 
 def upload_started_at(name: RepositoryName, upload_id: str) -> str:
     """Return the file that says when the upload was started."""
-    return f"{upload(name, upload_id)}/startedat"
+    return started_at_of_upload(upload(name, upload_id))
+
+
+def data_of_upload(directory: str) -> str:
+    """Return where the bytes of the upload with this directory are."""
+    return f"{directory}/data"
+
+
+def started_at_of_upload(directory: str) -> str:
+    """Return the file that says when the upload with this directory was started."""
+    return f"{directory}/startedat"
+
+
+def find_repository(path: str) -> str | None:
+    """Return the name of the repository that `path` lies in, as it is on the disk, or None."""
+    found = _IN_REPOSITORY.match(path)
+    return None if found is None else found.group(1)
+
+
+def find_upload(path: str) -> str | None:
+    """Return the directory of the upload that `path` lies in, or None."""
+    found = _IN_UPLOAD.match(path)
+    return None if found is None else found.group(1)
+
+
+def upload_hash_state(
+    name: RepositoryName, upload_id: str, algorithm: Algorithm, offset: int
+) -> str:
+    """Return where the state of the hash of the first `offset` bytes is kept."""
+    return f"{upload(name, upload_id)}/hashstates/{algorithm.name}/{offset}"
 
 
 def referrers(name: RepositoryName) -> str:

@@ -6,6 +6,7 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import ManifestUnknown, PathNotFound, TagInvalid
 from core.storage import paths
+from core.storage.concurrency import map_stream
 from core.storage.links import find_link, write_link
 from core.storage.names import RepositoryName, Tag
 
@@ -45,17 +46,25 @@ class TagService:
         A directory without a link is what a crash left of a tag, and is passed over.
         """
         try:
-            async for entry in self._driver.list(paths.tags(self._name), start_after):
-                tag = _find_tag(entry.name) if entry.is_directory else None
-                if tag is not None and await self._is_set(tag):
+            async for tag, is_set in map_stream(self._is_set, self._list_directories(start_after)):
+                if is_set:
                     yield tag
         except PathNotFound:
             return
 
     async def lookup(self, digest: Digest) -> AsyncIterator[Tag]:
         """Yield the tags that point to `digest`."""
-        async for tag in self.list():
-            if await self.find(tag) == digest:
+        try:
+            async for tag, found in map_stream(self.find, self._list_directories()):
+                if found == digest:
+                    yield tag
+        except PathNotFound:
+            return
+
+    async def _list_directories(self, start_after: str = "") -> AsyncIterator[Tag]:
+        async for entry in self._driver.list(paths.tags(self._name), start_after):
+            tag = _find_tag(entry.name) if entry.is_directory else None
+            if tag is not None:
                 yield tag
 
     async def _is_set(self, tag: Tag) -> bool:

@@ -149,7 +149,6 @@ REQUESTS: dict[str, list[tuple[str, str]]] = {
     "stat": [
         ("GET", f"/v2/a/b/blobs/{DIGEST}"),
         ("GET", "/v2/a/b/tags/list"),
-        ("GET", "/v2/_catalog"),
         ("GET", "UPLOAD"),
     ],
     "list": [

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.openapi import render_contract
-from core.drivers.base import Entry, ObjectInfo
+from core.drivers.base import Entry, ObjectInfo, RedirectMethod
 from core.drivers.memory import MemoryDriver
 from core.errors import DriverUnavailable, StorageFull
 from core.manifest import OCI_INDEX, OCI_MANIFEST
@@ -78,7 +78,7 @@ def _touring(folder: Path, name: str, **settings: str) -> Iterator[_Tour]:
 def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
     tmp_path: Path,
 ) -> None:
-    """What a healthy storage never answers (5xx) is left to the tests below."""
+    """What takes another storage (307, 5xx) is left to the tests below."""
     with _touring(tmp_path, "registry") as tour:
         _visit_registry(tour)
         _push_blobs(tour)
@@ -95,8 +95,34 @@ def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
         kept.ask("DELETE", f"{_NAME}/manifests/1.0", 405)
         _fall_silent(kept)
     assert tour.seen | kept.seen == {
-        seen for seen in _CONTRACT.list_seen() if seen.status < "5" and seen.status != "default"
+        seen
+        for seen in _CONTRACT.list_seen()
+        if seen.status < "5" and seen.status not in {"307", "default"}
     }
+
+
+class _RedirectingDriver(MemoryDriver):
+    """A store that gives its content to whoever has the URL."""
+
+    async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
+        return f"http://127.0.0.1:1{path}?signed={method}"
+
+
+async def test_every_answer_of_a_storage_that_gives_blobs_itself_is_as_declared() -> None:
+    blob, seen = f"{_NAME}/blobs/{_digest(_LAYER)}", set()
+    app = create_app(driver=_RedirectingDriver())
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry") as client,
+    ):
+        uploads = f"{_NAME}/blobs/uploads/?digest={_digest(_LAYER)}"
+        pushed = await client.post(uploads, content=_LAYER)
+        assert pushed.status_code == 201
+        for method in ("GET", "HEAD"):
+            answer = await client.request(method, blob)
+            assert answer.headers["location"].endswith(f"/data?signed={method}")
+            seen.add(_CONTRACT.check(answer))
+    assert seen == {found for found in _CONTRACT.list_seen() if found.status == "307"}
 
 
 def _visit_registry(tour: _Tour) -> None:

@@ -15,7 +15,7 @@ import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
-from core.drivers import Entry, StorageDriver
+from core.drivers import Entry, StorageDriver, Unfinished
 from core.errors import (
     DriverError,
     DriverUnavailable,
@@ -113,6 +113,10 @@ async def list_all(driver: StorageDriver, path: str, start_after: str = "") -> l
 
 async def list_names(driver: StorageDriver, path: str, start_after: str = "") -> list[str]:
     return [entry.name for entry in await list_all(driver, path, start_after)]
+
+
+async def list_unfinished(driver: StorageDriver, path: str = "/") -> list[Unfinished]:
+    return [unfinished async for unfinished in driver.list_unfinished(path)]
 
 
 async def conflict(driver: StorageDriver, call: Awaitable[object]) -> None:
@@ -643,8 +647,7 @@ class DriverContract(ABC):
     async def test_an_upload_begins_with_no_bytes_that_can_be_asked_about(
         self, driver: StorageDriver
     ) -> None:
-        async with await driver.open_appender("/a/b", create=True):
-            pass
+        await driver.create_upload("/a/b")
         found = await driver.stat_upload("/a/b")
         assert (found.path, found.size, found.is_directory) == ("/a/b", 0, False)
         await driver.delete("/a")
@@ -699,6 +702,42 @@ class DriverContract(ABC):
                 assert caught.value.path == "/a"
         assert await append(driver, "/a", b" second") == 12
         await driver.delete("/a")
+
+    @pytest.mark.parametrize("size", [5, 300_000])
+    async def test_flushed_bytes_are_kept_and_more_may_follow(
+        self, driver: StorageDriver, size: int
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            for count in range(1, 4):
+                await writer.write(bytes([count]) * size)
+                await writer.flush()
+                assert (await driver.stat_upload("/a")).size == writer.size == count * size
+            with pytest.raises(WriterBusy):
+                await driver.open_appender("/a")
+            await writer.write(b"end")
+            await writer.commit()
+            with pytest.raises(DriverError):
+                await writer.flush()
+        whole = b"".join(bytes([count]) * size for count in range(1, 4)) + b"end"
+        assert await self.stored(driver, "/a") == whole
+
+    async def test_a_flush_keeps_nothing_of_a_writer(self, driver: StorageDriver) -> None:
+        async with await driver.open_writer("/a") as writer:
+            await writer.write(b"half")
+            await writer.flush()
+            assert await self.stored(driver, "/a") is None
+        assert await self.leftovers(driver) == set()
+
+    async def test_an_appender_notices_at_a_flush_that_its_bytes_were_deleted(
+        self, driver: StorageDriver
+    ) -> None:
+        writer = await driver.open_appender("/a", create=True)
+        await writer.write(b"bytes")
+        await driver.delete("/a")
+        with pytest.raises(PathNotFound):
+            await writer.flush()
+        await writer.cancel()
+        assert await self.leftovers(driver) == set()
 
     async def test_of_many_appenders_at_once_one_gets_the_path(self, driver: StorageDriver) -> None:
         await append(driver, "/a", b"", create=True)
@@ -796,7 +835,8 @@ class DriverContract(ABC):
             # Here, uncommitted bytes are no file that could be moved.
             await writer.cancel()
             return
-        with pytest.raises(PathNotFound):
+        # A writer may hold back a small chunk, and find out later.
+        with contextlib.suppress(PathNotFound):
             await writer.write(b"more")
         with pytest.raises(PathNotFound):
             await writer.commit()
@@ -1011,6 +1051,45 @@ class DriverContract(ABC):
         for path in found:
             assert await self.stored(driver, path) == b"content"
 
+    # copy.
+
+    @pytest.mark.parametrize("size", [0, 7, 1024 * 1024 + 1])
+    async def test_a_copy_leaves_its_source(self, driver: StorageDriver, size: int) -> None:
+        content = bytes(range(256)) * (size // 256 + 1)
+        await driver.put("/a/b", content[:size])
+        await driver.put("/c", b"older")
+        for destination in ("/c", "/d/e/f"):
+            await driver.copy("/a/b", destination)
+            assert await self.stored(driver, destination) == content[:size]
+        assert await self.leftovers(driver) == {"/a/b", "/c", "/d/e/f"}
+        assert await self.stored(driver, "/a/b") == content[:size]
+
+    async def test_what_was_copied_changes_no_more_with_its_source(
+        self, driver: StorageDriver
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            await writer.write(b"first")
+            await writer.commit()
+        await driver.copy("/a", "/b")
+        async with await driver.open_appender("/a") as writer:
+            await writer.write(b" second")
+            await writer.commit()
+        assert await self.stored(driver, "/b") == b"first"
+
+    async def test_a_copy_of_nothing_leaves_the_destination(self, driver: StorageDriver) -> None:
+        await driver.put("/b", b"stays")
+        await driver.put("/dir/a", b"")
+        for source in ("/a", "/dir"):
+            with pytest.raises(PathNotFound):
+                await driver.copy(source, "/b")
+        assert await self.stored(driver, "/b") == b"stays"
+
+    async def test_a_copy_onto_a_directory_conflicts(self, driver: StorageDriver) -> None:
+        await driver.put("/a", b"content")
+        await driver.put("/b/c", b"stays")
+        await conflict(driver, driver.copy("/a", "/b"))
+        assert await self.stored(driver, "/b/c") == b"stays"
+
     # delete.
 
     async def test_a_deleted_file_is_gone(self, driver: StorageDriver) -> None:
@@ -1061,3 +1140,71 @@ class DriverContract(ABC):
                 tasks.start_soon(driver.put, f"/a/b/{number}", b"")
                 tasks.start_soon(delete, number / 5000)
             assert await self.leftovers(driver) <= {f"/a/b/{number}" for number in range(30)}
+
+    # Unfinished content.
+
+    @pytest.mark.parametrize("end", ["commit", "aclose", "cancel"])
+    async def test_a_writer_may_be_listed_as_unfinished_until_it_ends(
+        self, driver: StorageDriver, end: str
+    ) -> None:
+        await driver.put("/ab/c", b"other")
+        writer = await driver.open_writer("/a/b")
+        for _ in range(12):
+            await writer.write(bytes(1024 * 1024))
+        found = await list_unfinished(driver)
+        assert {one.path for one in found} <= {"/a/b"}
+        assert all(0 <= one.size <= 12 * 1024 * 1024 for one in found)
+        assert all(one.started_at.tzinfo is not None for one in found)
+        assert {one.key for one in await list_unfinished(driver, "/a")} == {
+            one.key for one in found
+        }
+        assert await list_unfinished(driver, "/ab") == []
+        await getattr(writer, end)()
+        await writer.aclose()
+        assert await list_unfinished(driver) == []
+
+    async def test_a_deleted_upload_is_not_unfinished(self, driver: StorageDriver) -> None:
+        await append(driver, "/a/b", b"bytes" * 1000, create=True)
+        assert {one.path for one in await list_unfinished(driver)} <= {"/a/b"}
+        await driver.delete("/a")
+        for one in await list_unfinished(driver):
+            # What a delete does not take is listed, and can be discarded.
+            await driver.discard(one)
+        assert await list_unfinished(driver) == []
+
+    async def test_what_is_discarded_is_gone_and_its_writer_fails(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.put("/a", b"old")
+        writer = await driver.open_writer("/a")
+        for _ in range(12):
+            await writer.write(bytes(1024 * 1024))
+        found = pending = await list_unfinished(driver)
+        with fail_after(5):
+            # What the writer was sending meanwhile may come afterwards.
+            while pending:
+                for one in pending:
+                    await driver.discard(one)
+                pending = await list_unfinished(driver)
+        if found:
+            with pytest.raises(DriverError):
+                await writer.commit()
+        await writer.aclose()
+        for one in found or [
+            Unfinished(path="/a", key="none", size=0, started_at=datetime.now(UTC))
+        ]:
+            with pytest.raises(PathNotFound) as caught:
+                await driver.discard(one)
+            assert caught.value.driver == driver.name
+        assert await self.stored(driver, "/a") == b"old"
+
+    async def test_what_was_committed_is_never_unfinished(self, driver: StorageDriver) -> None:
+        await driver.put("/a/put", b"put")
+        await write_all(driver, "/a/written", b"written")
+        async with await driver.open_appender("/a/appended", create=True) as writer:
+            await writer.write(b"appended")
+            await writer.commit()
+            assert await list_unfinished(driver) == []
+        await driver.move("/a/appended", "/a/moved")
+        assert await list_unfinished(driver) == []
+        assert await self.leftovers(driver) == {"/a/put", "/a/written", "/a/moved"}

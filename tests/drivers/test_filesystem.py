@@ -1,11 +1,14 @@
 """The filesystem driver: the contract, and what is seen on the disk."""
 
 import os
+import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from core.drivers import CheckedDriver, FilesystemDriver, StorageDriver
+from core.drivers import CheckedDriver, FilesystemDriver, StorageDriver, Unfinished
+from core.errors import PathNotFound
 from tests.contracts.driver import DriverContract
 
 __all__: list[str] = []
@@ -47,3 +50,98 @@ class TestFilesystemDriver(DriverContract):
         async with await driver.open_appender("/a/e", create=True) as writer:
             await writer.cancel()
         assert len(os.listdir("/proc/self/fd")) <= len(descriptors)  # noqa: PTH208
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def driver(root: Path) -> StorageDriver:
+    return CheckedDriver(FilesystemDriver(root))
+
+
+async def unfinished_of(driver: StorageDriver, path: str = "/") -> list[Unfinished]:
+    return sorted(
+        [unfinished async for unfinished in driver.list_unfinished(path)],
+        key=lambda unfinished: unfinished.path,
+    )
+
+
+def leave(root: Path, path: str, content: bytes = b"half", *, hours_ago: int = 1) -> Path:
+    """Leave what a crash leaves of a file that was on its way to `path`."""
+    file = root / f"{path[1:]}.{uuid.uuid4()}.tmp"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    then = (datetime.now(UTC) - timedelta(hours=hours_ago)).timestamp()
+    os.utime(file, (then, then))
+    return file
+
+
+async def test_what_a_crash_left_is_listed_with_the_path_it_was_meant_for(
+    driver: StorageDriver, root: Path
+) -> None:
+    await driver.put("/a/b/link", b"content")
+    leave(root, "/a/b/link")
+    leave(root, "/a/c", b"more", hours_ago=30)
+    leave(root, "/d", b"elsewhere")
+    found = await unfinished_of(driver)
+    assert [(one.path, one.size) for one in found] == [("/a/b/link", 4), ("/a/c", 4), ("/d", 9)]
+    ages = [(datetime.now(UTC) - one.started_at) / timedelta(hours=1) for one in found]
+    assert ages == pytest.approx([1, 30, 1], abs=0.1)
+    assert [one.path for one in await unfinished_of(driver, "/a")] == ["/a/b/link", "/a/c"]
+    assert await unfinished_of(driver, "/missing") == []
+
+
+async def test_only_names_of_temporary_files_are_listed(driver: StorageDriver, root: Path) -> None:
+    name = f"data.{uuid.uuid4()}.tmp"
+    (root / "a" / f"directory.{uuid.uuid4()}.tmp").mkdir(parents=True)
+    for other in ("data.tmp", f"{name}.old", name.upper()):
+        (root / "a" / other).touch()
+    (root / "a" / f"no name.{uuid.uuid4()}.tmp").touch()
+    assert await unfinished_of(driver) == []
+
+
+async def test_what_was_left_is_discarded_alone_and_once(driver: StorageDriver, root: Path) -> None:
+    await driver.put("/a/link", b"content")
+    first, second = leave(root, "/a/link"), leave(root, "/a/link")
+    (listed,) = [one for one in await unfinished_of(driver) if first.name.endswith(one.key)]
+    await driver.discard(listed)
+    assert not first.exists()
+    assert second.exists()
+    assert await driver.get("/a/link") == b"content"
+    with pytest.raises(PathNotFound):
+        await driver.discard(listed)
+
+
+@pytest.mark.parametrize("key", ["", "/../link", "/link", ".tmp"])
+async def test_a_key_that_is_none_discards_nothing(driver: StorageDriver, key: str) -> None:
+    await driver.put("/a/link", b"content")
+    forged = Unfinished(path="/a", key=key, size=7, started_at=datetime.now(UTC))
+    with pytest.raises(PathNotFound):
+        await driver.discard(forged)
+    assert await driver.get("/a/link") == b"content"
+
+
+async def test_a_link_to_another_disk_is_followed_and_one_into_the_store_is_not(
+    driver: StorageDriver, root: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    leave(elsewhere, "/there")
+    leave(root, "/a/here")
+    (root / "b").symlink_to(elsewhere)
+    (root / "a" / "loop").symlink_to(root)
+    (root / "a" / "itself").symlink_to("itself")
+    assert [one.path for one in await unfinished_of(driver)] == ["/a/here", "/b/there"]
+
+
+async def test_a_store_of_many_directories_is_looked_through_whole(
+    driver: StorageDriver, root: Path
+) -> None:
+    for number in range(600):
+        (root / f"{number:03}").mkdir(parents=True)
+    for number in (0, 300, 599):
+        leave(root, f"/{number:03}/data")
+    found = [one.path for one in await unfinished_of(driver)]
+    assert found == ["/000/data", "/300/data", "/599/data"]

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Coroutine
@@ -490,6 +491,24 @@ async def test_new_files_have_the_modes_of_the_incumbent(driver: StorageDriver, 
     assert (root / "a").stat().st_mode & 0o777 == 0o777 & ~mask
     assert (root / "a" / "b").stat().st_mode & 0o777 == 0o666 & ~mask
     assert (root / "a" / "c").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+async def test_a_directory_that_another_process_deletes_first_is_not_found(
+    driver: StorageDriver, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await driver.put("/a/b/c", b"content")
+    unlink = os.unlink
+
+    def unlink_too_late(path: str) -> None:
+        monkeypatch.undo()
+        try:
+            unlink(path)
+        finally:
+            shutil.rmtree(path)
+
+    monkeypatch.setattr(os, "unlink", unlink_too_late)
+    with pytest.raises(PathNotFound):
+        await driver.delete("/a/b")
 
 
 async def cancel_by_force(work: Coroutine[object, object, object]) -> None:

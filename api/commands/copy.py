@@ -1,0 +1,207 @@
+"""`moorage copy`: everything of one store into another."""
+
+import json
+import signal
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from anyio import create_task_group, open_signal_receiver
+
+from api.commands.copy_progress import human_bytes, make_progress
+from api.commands.options import EXIT_USAGE, fail
+from api.logging import configure_logging
+from api.settings import SettingsError, load_storage_settings
+from api.settings_groups import LogSettings
+from api.settings_storage import StorageSettings
+from core.drivers import StorageDriver, create_driver
+from core.errors import DriverError, NameInvalid, PathNotFound
+from core.storage import RepositoryName
+from core.storage.copying import CopyTally, StoreCopier
+
+__all__ = ["copy"]
+
+_EXIT_SIGNAL = 128
+"""Added to the number of the signal that ended the command, as shells do."""
+
+
+def copy(
+    source: Annotated[
+        Path, typer.Argument(help="Settings file of the store to copy from.", show_default=False)
+    ],
+    destination: Annotated[
+        Path, typer.Argument(help="Settings file of the store to copy to.", show_default=False)
+    ],
+    repository: Annotated[
+        list[str] | None,
+        typer.Option(help="Copy only this repository; may be given several times."),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Blobs, or links, that are copied at once.")
+    ] = 4,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; count what would be written.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Also read what the destination has already, and heal what is damaged."
+        ),
+    ] = False,
+) -> None:
+    """Copy a whole store to another one, every digest verified; run it again to go on.
+
+    Of each settings file only the table `storage` counts; the rest of it is ignored, and so are
+    the environment variables. Nothing is deleted at the destination.
+
+    Ends with 0 if all of the source is at the destination, with 1 if anything could not be
+    copied, and with 2 if the settings are wrong.
+    """
+    configure_logging(LogSettings(level="warning"))
+    names = _parse_names(repository or [])
+    stores = _open_stores(source, destination)
+    tally = CopyTally()
+    copier = StoreCopier(
+        *stores,
+        tally,
+        repositories=names,
+        concurrency=concurrency,
+        verify=verify,
+        dry_run=dry_run,
+    )
+    end = anyio.run(_copy, copier, tally, stores)
+    for line in end.failures:
+        typer.echo(f"moorage: {line}", err=True)
+    result = _result(tally, end, dry_run=dry_run)
+    typer.echo(json.dumps(result) if as_json else _summary(tally, end, dry_run=dry_run))
+    raise typer.Exit(end.exit_code(tally))
+
+
+@dataclass(slots=True)
+class _End:
+    """Why a copy ended before it was at its end, if it did."""
+
+    failures: list[str] = field(default_factory=list)
+    stopped_by: int | None = None
+
+    def is_complete(self, tally: CopyTally) -> bool:
+        return self.stopped_by is None and not self.failures and not tally.faults
+
+    def exit_code(self, tally: CopyTally) -> int:
+        if self.stopped_by is not None:
+            return _EXIT_SIGNAL + self.stopped_by
+        return 0 if self.is_complete(tally) else 1
+
+
+def _parse_names(texts: Sequence[str]) -> Sequence[RepositoryName]:
+    try:
+        return [RepositoryName.parse(text) for text in texts]
+    except NameInvalid as error:
+        fail([f"--repository: {error.detail['name']}: {error.message}"], exit_code=EXIT_USAGE)
+
+
+def _open_stores(source: Path, destination: Path) -> tuple[StorageDriver, StorageDriver]:
+    found: list[StorageSettings] = []
+    faults: list[str] = []
+    for file in (source, destination):
+        try:
+            found.append(load_storage_settings(file))
+        except SettingsError as error:
+            faults += error.faults
+    if not faults and _location(found[0]) == _location(found[1]):
+        faults.append(f"{source} and {destination} name the same store")
+    drivers = []
+    for file, settings in zip((source, destination), found, strict=False):
+        try:
+            drivers.append(create_driver(settings.driver, settings.driver_options()))
+        except ValueError as error:
+            faults.append(f"{file}: {error}")
+    if faults:
+        fail(faults, exit_code=EXIT_USAGE)
+    return drivers[0], drivers[1]
+
+
+def _location(settings: StorageSettings) -> object:
+    if settings.driver == "filesystem":
+        return settings.filesystem.root.resolve()
+    return settings.driver, settings.driver_options()
+
+
+async def _copy(
+    copier: StoreCopier, tally: CopyTally, stores: tuple[StorageDriver, StorageDriver]
+) -> _End:
+    end = _End()
+    progress = make_progress(tally)
+    tally.on_fault = lambda fault: progress.say(f"moorage: {fault.subject}: {fault.reason}")
+    async with AsyncExitStack() as stack:
+        for driver in stores:
+            stack.push_async_callback(driver.aclose)
+        async with create_task_group() as tasks:
+
+            async def stop_at_signal() -> None:
+                # The first signal ends the copy in order; a second one meets no handler.
+                with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    async for number in signals:
+                        end.stopped_by = number
+                        break
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(stop_at_signal)
+            tasks.start_soon(progress.show)
+            try:
+                await copier.copy()
+            except PathNotFound:
+                end.failures.append("the source holds no registry, or an empty one")
+            except DriverError as error:
+                end.failures.append(f"the copy was given up: {error}")
+            tasks.cancel_scope.cancel()
+    return end
+
+
+def _result(tally: CopyTally, end: _End, *, dry_run: bool) -> dict[str, object]:
+    return {
+        "complete": end.is_complete(tally),
+        "interrupted": end.stopped_by is not None,
+        "dry_run": dry_run,
+        "copied_blobs": tally.copied_blobs,
+        "copied_bytes": tally.copied_bytes,
+        "healed_blobs": tally.healed_blobs,
+        "present_blobs": tally.present_blobs,
+        "copied_files": tally.copied_files,
+        "present_files": tally.present_files,
+        "stale_tag_entries": tally.stale_tag_entries,
+        "unfinished_uploads": tally.unfinished_uploads,
+        "faults": [asdict(fault) for fault in tally.faults],
+        "failures": end.failures,
+    }
+
+
+def _summary(tally: CopyTally, end: _End, *, dry_run: bool) -> str:
+    copied = "would copy" if dry_run else "copied"
+    size = human_bytes(tally.copied_bytes)
+    lines = [
+        f"{copied}: {tally.copied_blobs} blobs ({size}), {tally.copied_files} small files",
+        f"there already: {tally.present_blobs} blobs, {tally.present_files} small files",
+    ]
+    if tally.healed_blobs:
+        replaced = "would be replaced" if dry_run else "replaced"
+        lines.append(f"damaged at the destination, {replaced}: {tally.healed_blobs} blobs")
+    if tally.stale_tag_entries:
+        lines.append(
+            f"left behind: {tally.stale_tag_entries} entries in the histories of tags whose "
+            "manifests are gone"
+        )
+    if tally.unfinished_uploads:
+        lines.append(f"left behind: {tally.unfinished_uploads} unfinished uploads")
+    if tally.faults:
+        lines.append(f"could not be copied: {len(tally.faults)}")
+    if end.stopped_by is not None or end.failures:
+        lines.append("not finished; run it again to go on")
+    return "\n".join(lines)

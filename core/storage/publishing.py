@@ -1,0 +1,61 @@
+"""Content whose digest is known before it comes: it goes straight to where it will stay."""
+
+from collections.abc import AsyncIterable
+
+from anyio import CancelScope, to_thread
+
+from core.digest import Digest, Digester
+from core.drivers import StorageDriver
+from core.errors import DigestMismatch, SizeInvalid
+from core.storage import paths
+from core.storage.intake import take_in
+from core.storage.layer import Layer
+from core.storage.links import write_link
+from core.storage.names import RepositoryName
+
+__all__ = ["publish"]
+
+
+async def publish(
+    driver: StorageDriver,
+    name: RepositoryName,
+    chunks: AsyncIterable[bytes],
+    digest: Digest,
+    size: int | None = None,
+) -> Layer:
+    """Store all of `chunks` as the content of `digest`, linked by the repository `name`.
+
+    Nothing can be read before all of it is verified, and nothing is left of what is not. When
+    this returns, the blob is durable. A call that is cancelled after the content was verified is
+    carried through.
+
+    Args:
+        driver: of the store.
+        name: of the repository, which need not exist.
+        chunks: the content, in pieces of any size.
+        digest: that it must have.
+        size: how many bytes must come; None if that was not said.
+
+    Raises:
+        DigestMismatch: the content has another digest.
+        SizeInvalid: there were more or fewer bytes than `size`.
+    """
+    digester = Digester(digest.algorithm)
+
+    async def store(block: bytes | bytearray) -> None:
+        if size is not None and writer.size + len(block) > size:
+            raise SizeInvalid(expected=size, actual=writer.size + len(block))
+        await writer.write(block)
+        await to_thread.run_sync(digester.update, block)
+
+    async with await driver.open_writer(paths.blob_data(digest)) as writer:
+        await take_in(chunks, store)
+        if size is not None and writer.size != size:
+            raise SizeInvalid(expected=size, actual=writer.size)
+        actual = digester.digest()
+        if actual != digest:
+            raise DigestMismatch(expected=str(digest), actual=str(actual))
+        with CancelScope(shield=True):
+            await writer.commit()
+            await write_link(driver, paths.layer_link(name, digest), digest)
+        return Layer(driver, digest, content_digest=digest, size=writer.size)

@@ -1,0 +1,69 @@
+"""Reading stored content again to see that it is what its digest says."""
+
+from collections import deque
+
+from anyio import Event, create_task_group, to_thread
+
+from core.digest import Digest, Digester
+from core.drivers import StorageDriver
+from core.errors import DigestMismatch, RegistryError, SizeInvalid
+
+__all__ = ["verify_stored"]
+
+_RANGE_BYTES = 4 * 1024 * 1024
+_RANGES_AHEAD = 4
+
+
+class _Range:
+    """One range of a file on its way here."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self.start = start
+        self.stop = stop
+        self.content = bytearray()
+        self.failure: RegistryError | None = None
+        self.ended = Event()
+
+    async def fetch(self, driver: StorageDriver, path: str) -> None:
+        try:
+            async with await driver.open_reader(path, self.start, self.stop) as reader:
+                while chunk := await reader.read(self.stop - self.start - len(self.content)):
+                    self.content += chunk
+        except RegistryError as error:
+            self.failure = error
+        finally:
+            self.ended.set()
+
+
+async def verify_stored(driver: StorageDriver, path: str, digest: Digest, size: int) -> None:
+    """Return if the file at `path` has `size` bytes and is the content of `digest`.
+
+    Ranges of it are read ahead of the hashing, several at once, in memory of 16 MiB.
+
+    Raises:
+        DigestMismatch: it has another digest.
+        SizeInvalid: the store gave fewer bytes.
+        DriverError: it could not be read.
+    """
+    digester = Digester(digest.algorithm)
+    pending: deque[_Range] = deque()
+    failure: RegistryError | None = None
+    async with create_task_group() as tasks:
+        start = 0
+        while failure is None and (pending or start < size):
+            while start < size and len(pending) < _RANGES_AHEAD:
+                pending.append(_Range(start, min(start + _RANGE_BYTES, size)))
+                tasks.start_soon(pending[-1].fetch, driver, path)
+                start = pending[-1].stop
+            first = pending.popleft()
+            await first.ended.wait()
+            await to_thread.run_sync(digester.update, first.content)
+            failure = first.failure
+            if failure is None and digester.size != first.stop:
+                failure = SizeInvalid(expected=size, actual=digester.size, digest=str(digest))
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    actual = digester.digest()
+    if actual != digest:
+        raise DigestMismatch(expected=str(digest), actual=str(actual))
