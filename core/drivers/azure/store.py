@@ -132,6 +132,9 @@ class _Transport(AioHttpTransport):  # type: ignore[misc]  # The library hides i
                 trust_env=True,
                 auto_decompress=False,
             )
+            # What is sent again without a word cannot be told from a request that found its work
+            # done by someone else. `RetryPolicy` sends again, and says so.
+            self.session._retry_connection = False  # noqa: SLF001 - it has no public name
         await super().open()
 
     def _get_request_data(self, request: HttpRequest) -> object:
