@@ -21,7 +21,11 @@ __all__ = ["AzureAppender"]
 _OPENINGS = 5
 
 _CREATED_BY_ANOTHER = frozenset(
-    {StorageErrorCode.BLOB_ALREADY_EXISTS, StorageErrorCode.CONDITION_NOT_MET}
+    {
+        StorageErrorCode.BLOB_ALREADY_EXISTS,
+        StorageErrorCode.CONDITION_NOT_MET,
+        StorageErrorCode.LEASE_ID_MISSING,
+    }
 )
 
 
@@ -53,9 +57,8 @@ class AzureAppender(FileWriter):
         blob = store.blob(path)
         with CancelScope(shield=True), azure_faults(path):
             for _ in range(_OPENINGS):
-                opened = await _lease_existing(path, blob) or (
-                    await _lease_new(path, blob) if create else None
-                )
+                opened = await _lease_new(path, blob) if create else None
+                opened = opened or await _lease_existing(path, blob)
                 if opened is not None:
                     return cls(path, blob, *opened, parts)
                 if not create:
