@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from api.settings_groups import Group, about
 
-__all__ = ["FilesystemSettings", "S3Settings", "StorageSettings"]
+__all__ = ["AzureSettings", "FilesystemSettings", "GCSSettings", "S3Settings", "StorageSettings"]
 
 
 class FilesystemSettings(Group):
@@ -131,7 +131,7 @@ class S3Settings(Group):
         json_schema_extra=about(unit="bytes", off="5368709120"),
     )
     copy_part_bytes: int = Field(
-        32 * 1024 * 1024,
+        64 * 1024 * 1024,
         ge=5 * 1024 * 1024,
         le=5 * 1024 * 1024 * 1024,
         description="Size of these ranges.",
@@ -187,6 +187,189 @@ class S3Settings(Group):
     )
 
 
+class AzureSettings(Group):
+    """The built-in driver for containers of Azure Blob Storage."""
+
+    container: str = Field(
+        "",
+        description="Name of the container, which has to be there.",
+        json_schema_extra=about(unit="", off=""),
+    )
+    root_prefix: str = Field(
+        "",
+        description="What the names of the blobs begin with: a path in the container.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    account_name: str = Field(
+        "",
+        description="Name of the storage account.",
+        json_schema_extra=about(unit="", off=""),
+    )
+    account_key: SecretStr = Field(
+        SecretStr(""),
+        description="One of the two keys of the account; without it no addresses can be signed.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    sas_token: SecretStr = Field(
+        SecretStr(""),
+        description="Shared access signature, in the place of `account_key`.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    connection_string: SecretStr = Field(
+        SecretStr(""),
+        description="Account, credentials and address in one, in the place of these settings.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    endpoint_url: str = Field(
+        "",
+        description="Address of the account, where it is not "
+        "`https://<account_name>.blob.core.windows.net`.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    part_bytes: int = Field(
+        8 * 1024 * 1024,
+        ge=64 * 1024,
+        le=64 * 1024 * 1024,
+        description="Size of the parts that large content is sent in; 50000 of them are the most. "
+        "A push holds up to this times one more than `part_concurrency` in memory.",
+        json_schema_extra=about(unit="bytes", off=""),
+    )
+    part_concurrency: int = Field(
+        3,
+        ge=1,
+        description="How many parts of one push are sent at once; those of a chunked upload go "
+        "one after the other.",
+        json_schema_extra=about(unit="", off="1"),
+    )
+    redirect: bool = Field(
+        True,
+        description="Whether clients fetch blobs from the store itself, by signed addresses.",
+        json_schema_extra=about(unit="", off="`false`"),
+    )
+    redirect_seconds: int = Field(
+        1200,
+        ge=1,
+        le=7 * 24 * 3600,
+        description="How long such an address is good for.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    redirect_endpoint_url: str = Field(
+        "",
+        description="Address of the account for clients, where it is not `endpoint_url`.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    max_attempts: int = Field(
+        5,
+        ge=1,
+        description="How often a request is tried when the store is busy, fails or is out of "
+        "reach, with growing pauses between.",
+        json_schema_extra=about(unit="", off="1"),
+    )
+    connect_timeout_seconds: float = Field(
+        10,
+        gt=0,
+        description="How long a connection may take.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    read_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        description="How long the store may be silent while it is asked to answer.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+
+
+class GCSSettings(Group):
+    """The built-in driver for Google Cloud Storage."""
+
+    bucket: str = Field(
+        "",
+        description="Name of the bucket, which has to be there.",
+        json_schema_extra=about(unit="", off=""),
+    )
+    root_prefix: str = Field(
+        "",
+        description="What the names of all objects begin with: a path in the bucket.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    service_account_file: str = Field(
+        "",
+        description="JSON file with the key of a service account; empty takes the application's "
+        "default credentials, as Google's tools find them.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    anonymous: bool = Field(
+        False,
+        description="Whether requests carry no credentials at all, as emulators want it.",
+        json_schema_extra=about(unit="", off="`false`"),
+    )
+    endpoint_url: str = Field(
+        "https://storage.googleapis.com",
+        pattern=r"^https?://[^/]+",
+        description="Address of the JSON API.",
+        json_schema_extra=about(unit="", off=""),
+    )
+    part_bytes: int = Field(
+        8 * 1024 * 1024,
+        ge=256 * 1024,
+        le=1024 * 1024 * 1024,
+        description="Size of the parts that large content is sent in. A push holds up to this "
+        "times one more than `part_concurrency` in memory.",
+        json_schema_extra=about(unit="bytes", off=""),
+    )
+    part_concurrency: int = Field(
+        4,
+        ge=1,
+        description="How many parts of one push are sent at once.",
+        json_schema_extra=about(unit="", off="1"),
+    )
+    redirect: bool = Field(
+        True,
+        description="Whether clients fetch blobs from the store itself, by signed addresses; "
+        "only the key of a service account can sign them.",
+        json_schema_extra=about(unit="", off="`false`"),
+    )
+    redirect_seconds: int = Field(
+        1200,
+        ge=1,
+        le=7 * 24 * 3600,
+        description="How long such an address is good for.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    redirect_endpoint_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/]+.*)?$",
+        description="Address of the store for clients, where it is not `endpoint_url`.",
+        json_schema_extra=about(unit="", off="empty"),
+    )
+    max_connections: int = Field(
+        100,
+        ge=1,
+        description="How many connections to the store a process has at most for content that is "
+        "read, and as many for all else.",
+        json_schema_extra=about(unit="", off=""),
+    )
+    max_attempts: int = Field(
+        5,
+        ge=1,
+        description="How often a request is tried when the store is busy, fails or is out of "
+        "reach, with growing pauses between.",
+        json_schema_extra=about(unit="", off="1"),
+    )
+    connect_timeout_seconds: float = Field(
+        10,
+        gt=0,
+        description="How long a connection may take.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    read_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        description="How long the store may be silent while it is asked to answer.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+
+
 class StorageSettings(Group):
     """Which driver holds the store, and a table of settings for each driver.
 
@@ -199,12 +382,14 @@ class StorageSettings(Group):
     driver: str = Field(
         "filesystem",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
-        description="Driver that holds the store: `filesystem`, `s3`, `memory`, or one that an "
-        "installed package names in the entry point group `moorage.drivers`.",
+        description="Driver that holds the store: `filesystem`, `s3`, `azure`, `gcs`, "
+        "`memory`, or one that an installed package names in the entry point group `moorage.drivers`.",
         json_schema_extra=about(unit="", off=""),
     )
     filesystem: FilesystemSettings = FilesystemSettings()
     s3: S3Settings = S3Settings()
+    azure: AzureSettings = AzureSettings()
+    gcs: GCSSettings = GCSSettings()
 
     def driver_options(self) -> dict[str, Any]:
         """Give the keyword settings of the chosen driver; empty where it has no table.

@@ -15,7 +15,9 @@ ENTRY_POINT_GROUP = "moorage.drivers"
 _BUILT_IN: Mapping[str, EntryPoint] = {
     name: EntryPoint(name, value, ENTRY_POINT_GROUP)
     for name, value in {
+        "azure": "core.drivers.azure:AzureDriver",
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
+        "gcs": "core.drivers.gcs:GCSDriver",
         "memory": "core.drivers.memory:MemoryDriver",
         "s3": "core.drivers.s3:S3Driver",
     }.items()

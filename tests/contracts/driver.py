@@ -835,7 +835,8 @@ class DriverContract(ABC):
             # Here, uncommitted bytes are no file that could be moved.
             await writer.cancel()
             return
-        with pytest.raises(PathNotFound):
+        # A writer may hold back a small chunk, and find out later.
+        with contextlib.suppress(PathNotFound):
             await writer.write(b"more")
         with pytest.raises(PathNotFound):
             await writer.commit()
@@ -1178,10 +1179,13 @@ class DriverContract(ABC):
         writer = await driver.open_writer("/a")
         for _ in range(12):
             await writer.write(bytes(1024 * 1024))
-        found = await list_unfinished(driver)
-        for one in found:
-            await driver.discard(one)
-        assert await list_unfinished(driver) == []
+        found = pending = await list_unfinished(driver)
+        with fail_after(5):
+            # What the writer was sending meanwhile may come afterwards.
+            while pending:
+                for one in pending:
+                    await driver.discard(one)
+                pending = await list_unfinished(driver)
         if found:
             with pytest.raises(DriverError):
                 await writer.commit()

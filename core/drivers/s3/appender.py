@@ -14,7 +14,7 @@ counts only if it is just the last part, so it may be older or newer than that, 
 claim this one has lost unknowingly, it would fail and publish nothing.
 """
 
-from io import BytesIO
+from io import SEEK_END, BytesIO
 
 from anyio import CancelScope
 
@@ -52,6 +52,8 @@ class S3Appender(FileWriter):
         self._upload = state.upload
         self._stream: PartStream | None = None
         self._has_tail = bool(state.parts) and self._is_small(state.parts[-1])
+        # How much of what this appender has written the next one would find.
+        self._kept_size: int | None = None
         self._committed = False
         self._closed = False
 
@@ -65,6 +67,12 @@ class S3Appender(FileWriter):
         if self._stream is None:
             self._stream = await self._begin()
         await self._stream.write(chunk)
+
+    async def flush(self) -> None:
+        self._claim.check()
+        if self._stream is not None:
+            with CancelScope(shield=True):
+                await self._keep(self._stream)
 
     async def commit(self) -> None:
         if self._committed:
@@ -171,25 +179,30 @@ class S3Appender(FileWriter):
                 return list(self._state.parts)
             # The store makes no object of no parts.
             return [await (await self._open_upload()).send(1, BytesIO())]
-        if self._stream.gathered.tell():
+        if self._stream.gathered.tell() and self._stream.size != self._kept_size:
             await self._stream.send_gathered()
         await self._stream.join()
         return self._stream.parts
 
     async def _keep(self, stream: PartStream) -> None:
-        """Store all that was written, for the next appender."""
+        """Store all that was written, for the next appender; more may be written."""
+        if stream.size == self._kept_size:
+            return
         size = stream.gathered.tell()
         if 0 < size < self._connection.options.smallest_part(stream.number):
             await self._keep_tail(stream)
-            return
-        if size:
-            await stream.send_gathered()
-        await stream.join()
-        if self._has_tail:
-            await delete_tail(self._connection, self._path)
+        else:
+            if size:
+                await stream.send_gathered()
+            await stream.join()
+            if self._has_tail:
+                await delete_tail(self._connection, self._path)
+                self._has_tail = False
+        self._kept_size = stream.size
 
     async def _keep_tail(self, stream: PartStream) -> None:
         content = BytesIO(stream.gathered.getvalue())
+        self._has_tail = True
 
         async def send() -> None:
             await stream.send_gathered()
@@ -207,6 +220,8 @@ class S3Appender(FileWriter):
         if part.etag != etag:
             # Under some kinds of encryption the two do not tell that they are the same.
             await put_tail(self._connection, self._path, content, part)
+        content.seek(0, SEEK_END)
+        stream.take_back(content)
 
     async def _open_upload(self) -> MultipartUpload:
         """Return the upload, if its path is still claimed."""

@@ -15,6 +15,7 @@ from botocore.loaders import Loader, create_loader
 from core.drivers.s3.faults import s3_faults
 from core.drivers.s3.keys import Keys
 from core.drivers.s3.options import S3Options
+from core.drivers.s3.signing import sign_in_threads
 
 if TYPE_CHECKING:
     # The types of the library are a package for development only.
@@ -99,6 +100,8 @@ class S3Connection:
         )
         # Some stores never answer it, and the library waits for that answer without end.
         client.meta.events.unregister("before-call.s3", add_expect_header)
+        if options.sign_payloads:
+            sign_in_threads(client)
         return client
 
 

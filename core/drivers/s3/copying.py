@@ -1,4 +1,4 @@
-"""Moves within the store: a copy, of large objects in ranges at the same time, and a delete."""
+"""Copies and moves within the store, of large objects in ranges at the same time."""
 
 from anyio import CancelScope
 
@@ -9,29 +9,35 @@ from core.drivers.s3.parallel import for_each
 from core.drivers.s3.upload_state import StoredObject, find_object
 from core.errors import PathNotFound
 
-__all__ = ["copy_into_parts", "move_object"]
+__all__ = ["copy_into_parts", "copy_object", "move_object"]
 
 
 async def move_object(connection: S3Connection, source: str, destination: str) -> None:
     """Copy an object and delete the first of the two, as `StorageDriver.move` does."""
+    await copy_object(connection, source, destination)
+    if source != destination:
+        async with connection.change(source) as client:
+            await client.delete_object(Bucket=connection.bucket, Key=connection.keys.key(source))
+
+
+async def copy_object(connection: S3Connection, source: str, destination: str) -> None:
+    """Make an object the content of another path too, as `StorageDriver.copy` does."""
     found = await find_object(connection, source)
     if found is None:
         raise PathNotFound(source)
     if source == destination:
         return
     if found.size > connection.options.copy_threshold_bytes:
-        await _move_large_object(connection, source, destination, found)
+        await _copy_large_object(connection, source, destination, found)
         return
-    with CancelScope(shield=True):
-        async with connection.change(source) as client:
-            await client.copy_object(
-                Bucket=connection.bucket,
-                Key=connection.keys.key(destination),
-                CopySource={"Bucket": connection.bucket, "Key": connection.keys.key(source)},
-                CopySourceIfMatch=found.etag,
-                **connection.storage,
-            )
-        await _delete_object(connection, source)
+    async with connection.change(source) as client:
+        await client.copy_object(
+            Bucket=connection.bucket,
+            Key=connection.keys.key(destination),
+            CopySource={"Bucket": connection.bucket, "Key": connection.keys.key(source)},
+            CopySourceIfMatch=found.etag,
+            **connection.storage,
+        )
 
 
 async def copy_into_parts(
@@ -57,7 +63,7 @@ async def copy_into_parts(
     return [parts[number] for number in sorted(parts)]
 
 
-async def _move_large_object(
+async def _copy_large_object(
     connection: S3Connection, source: str, destination: str, found: StoredObject
 ) -> None:
     upload = await MultipartUpload.create(connection, destination)
@@ -65,12 +71,6 @@ async def _move_large_object(
         parts = await copy_into_parts(connection, source, upload, found)
         with CancelScope(shield=True):
             await upload.complete(parts)
-            await _delete_object(connection, source)
     except BaseException:
         await upload.abort()
         raise
-
-
-async def _delete_object(connection: S3Connection, path: str) -> None:
-    async with connection.change(path) as client:
-        await client.delete_object(Bucket=connection.bucket, Key=connection.keys.key(path))

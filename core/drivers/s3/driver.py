@@ -15,7 +15,7 @@ from core.drivers.claims import Claim
 from core.drivers.s3.appender import S3Appender
 from core.drivers.s3.claims import S3Claims
 from core.drivers.s3.connection import S3Connection
-from core.drivers.s3.copying import move_object
+from core.drivers.s3.copying import copy_object, move_object
 from core.drivers.s3.deletion import delete_path
 from core.drivers.s3.listing import has_keys, list_directory
 from core.drivers.s3.multipart import MultipartUpload, find_uploads
@@ -80,6 +80,9 @@ class S3Driver(StorageDriver):
             await claim.release()
             raise
 
+    async def create_upload(self, path: str) -> None:
+        await MultipartUpload.create(self._connection, path)
+
     async def stat(self, path: str) -> ObjectInfo:
         if path != "/":
             found = await find_object(self._connection, path)
@@ -107,6 +110,9 @@ class S3Driver(StorageDriver):
 
     async def move(self, source: str, destination: str) -> None:
         await move_object(self._connection, source, destination)
+
+    async def copy(self, source: str, destination: str) -> None:
+        await copy_object(self._connection, source, destination)
 
     async def delete(self, path: str) -> None:
         await delete_path(self._connection, path)

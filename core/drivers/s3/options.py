@@ -39,7 +39,7 @@ class S3Options:
     part_bytes: int = 10 * 1024 * 1024
     part_concurrency: int = 3
     copy_threshold_bytes: int = 32 * 1024 * 1024
-    copy_part_bytes: int = 32 * 1024 * 1024
+    copy_part_bytes: int = 64 * 1024 * 1024
     copy_concurrency: int = 16
     redirect: bool = True
     redirect_seconds: int = 1200

@@ -88,6 +88,14 @@ class PartStream:
             self._alone = False
             await self._tasks.join()
 
+    def take_back(self, content: BytesIO) -> None:
+        """Gather once more the content of the last part, which is too small to be followed.
+
+        The store has it until it is sent again, with what comes.
+        """
+        self._buffer, self._number = content, self._number - 1
+        self._alone = True
+
     async def join(self) -> None:
         """Wait until the store has confirmed all parts."""
         await self._tasks.join()

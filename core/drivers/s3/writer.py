@@ -31,6 +31,10 @@ class S3Writer(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._stream.write(chunk)
 
+    async def flush(self) -> None:
+        # Without a commit nothing is kept anyway.
+        return
+
     async def commit(self) -> None:
         if self._committed:
             return

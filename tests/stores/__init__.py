@@ -1,0 +1,1 @@
+"""Tests of the whole service over object stores, run as real servers."""
