@@ -383,7 +383,8 @@ class StorageSettings(Group):
         "filesystem",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
         description="Driver that holds the store: `filesystem`, `s3`, `azure`, `gcs`, "
-        "`memory`, or one that an installed package names in the entry point group `moorage.drivers`.",
+        "`memory`, or one that an installed package names in the entry point group "
+        "`moorage.drivers`.",
         json_schema_extra=about(unit="", off=""),
     )
     filesystem: FilesystemSettings = FilesystemSettings()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import azurite
+from tests.servers import azurite, gcs
 
 __all__ = [
     "PARTS",
@@ -28,11 +28,14 @@ _ROOT = "root"
 _AZURITE = "azurite"
 """What comes from npm: see tests/azurite."""
 
+_GCS = "fake-gcs-server"
+"""What a wheel brings that only some machines have."""
+
 PARTS = frozenset(
     line.split()[0]
     for line in Path(__file__).with_name("parts.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
-) | {_ROOT, _AZURITE}
+) | {_ROOT, _AZURITE, _GCS}
 
 UNPACKED = Path(__file__).parents[1] / ".setup" / "parts" / "usr" / "bin"
 """Where scripts/test-parts unpacks programs whose package would start a service."""
@@ -46,6 +49,8 @@ def is_present(part: str) -> bool:
         return os.geteuid() == 0
     if part == _AZURITE:
         return azurite.MAIN.exists() and azurite.find_node() is not None
+    if part == _GCS:
+        return gcs.find_program() is not None
     return Path(part).exists() if part.startswith("/") else shutil.which(part) is not None
 
 

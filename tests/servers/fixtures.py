@@ -1,14 +1,15 @@
-"""The servers as fixtures: one of each for all tests of a worker, which keep to their own prefixes."""
+"""The servers as fixtures: one of each for all tests of a worker, each of which has a prefix."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers.azurite import Azurite, running_azurite
+from tests.servers.gcs import make_bucket, running_gcs
 from tests.servers.moto import running_moto
 from tests.servers.seaweedfs import S3Server, running_seaweedfs
 
-__all__ = ["azurite", "moto", "seaweedfs"]
+__all__ = ["azurite", "gcs", "moto", "seaweedfs"]
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,11 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     """An emulator of Azure."""
     with running_azurite(tmp_path_factory.mktemp("azurite")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an emulator of Google's storage, with a bucket `registry`."""
+    with running_gcs(tmp_path_factory.mktemp("gcs")) as url:
+        make_bucket(url, "registry")
+        yield url

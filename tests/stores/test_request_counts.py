@@ -7,14 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from azure.storage.blob import ContainerClient
 
 from tests.live import running_registry
-from tests.servers.azurite import ACCOUNT, Azurite
+from tests.servers.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
 from tests.servers.seaweedfs import S3Server
 from tests.servers.weather import Seen, running_weather
 from tests.service.running import REPOSITORY
 from tests.stores.counting import Counting, Kind, count_requests, render_table
-from tests.stores.environment import azure_environment, s3_environment
+from tests.stores.environment import azure_environment, gcs_environment, s3_environment
 
 __all__: list[str] = []
 
@@ -39,6 +40,15 @@ def _azure_kind(seen: Seen) -> str:
     if seen.method in {"PUT", "POST"}:
         return "writes"
     return "lists" if "comp=list" in seen.target or "comp=blocklist" in seen.target else "reads"
+
+
+def _gcs_kind(seen: Seen) -> str:
+    if seen.method == "DELETE":
+        return "deletes"
+    if seen.method in {"PUT", "POST"}:
+        return "writes"
+    path, _, _ = seen.target.partition("?")
+    return "lists" if path.endswith("/o") else "reads"
 
 
 @contextmanager
@@ -72,8 +82,18 @@ def test_the_requests_to_s3_are_those_of_its_page(seaweedfs: S3Server, tmp_path:
 
 @pytest.mark.needs("azurite")
 def test_the_requests_to_azure_are_those_of_its_page(azurite: Azurite, tmp_path: Path) -> None:
-    environment = azure_environment(azurite, root_prefix="counting", redirect="false")
+    with ContainerClient(azurite.endpoint_url, "counting", credential=ACCOUNT_KEY) as client:
+        client.create_container()
+    environment = azure_environment(azurite, container="counting", redirect="false")
     variable = "MOORAGE_STORAGE__AZURE__ENDPOINT_URL"
     url = azurite.endpoint_url.removesuffix(f"/{ACCOUNT}")
     with _counting(tmp_path, url, _azure_kind, environment, variable) as counting:
         _assert_documented("azure", counting)
+
+
+@pytest.mark.needs("fake-gcs-server")
+def test_the_requests_to_gcs_are_those_of_its_page(gcs: str, tmp_path: Path) -> None:
+    environment = gcs_environment(gcs, root_prefix="counting", redirect="false")
+    variable = "MOORAGE_STORAGE__GCS__ENDPOINT_URL"
+    with _counting(tmp_path, gcs, _gcs_kind, environment, variable) as counting:
+        _assert_documented("gcs", counting)
