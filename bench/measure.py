@@ -1,5 +1,6 @@
 """Measuring: slices of load, the servers by turns, and medians of what they gave."""
 
+import math
 import multiprocessing
 import statistics
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from bench.servers import Server
 
 __all__ = ["Bench", "Figures", "MemoryFigures"]
 
-_WARM_UP_REPEATS = 20
+_WARM_UP_OPERATIONS = 20
 _GIB = 1024**3
 _SMALL_BLOB = 1
 
@@ -92,16 +93,17 @@ class Bench:
     def measure(self, row: Row, servers: Sequence[tuple[Server, Seed]]) -> list[list[Figures]]:
         """Return the slices of each server, which took turns; the same place, the same turn."""
         warm_up = row.warm_up or row.make
-        repeats = _WARM_UP_REPEATS if row.size == "small" else 1
+        repeats = math.ceil(_WARM_UP_OPERATIONS / row.connections) if row.size == "small" else 1
         for server, seed in servers:
-            # The one time that what is pulled is hashed too.
-            result = self._run(server, (warm_up(self._plan, seed),), repeats=repeats)
+            # Over all connections, for all workers; the one time that what is pulled is hashed.
+            operations = (warm_up(self._plan, seed),) * row.connections
+            result = self._run(server, operations, repeats=repeats)
             self._clean(server, row, result.pushed)
-        operations = [row.make(self._plan, seed) for _, seed in servers]
+        measured = [row.make(self._plan, seed) for _, seed in servers]
         slices: list[list[Figures]] = [[] for _ in servers]
         for _ in range(self._plan.slices):
             for place, (server, _) in enumerate(servers):
-                operation = _without_digest(operations[place])
+                operation = _without_digest(measured[place])
                 slices[place].append(self._slice(row, server, operation))
         return slices
 
