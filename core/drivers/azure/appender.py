@@ -16,7 +16,7 @@ from core.drivers.base import FileWriter
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, DriverUnavailable, PathNotFound, WriterBusy
 
-__all__ = ["AzureAppender"]
+__all__ = ["AzureAppender", "create_upload"]
 
 _OPENINGS = 5
 
@@ -184,6 +184,16 @@ async def _lease_existing(path: str, blob: BlobClient) -> tuple[Lease, int] | No
         raise
     await lease.abandon()
     return await _lease_new(path, blob)
+
+
+async def create_upload(store: AzureStore, path: str) -> None:
+    """Make an empty blob that appenders can add to, unless there is one."""
+    with CancelScope(shield=True), azure_faults(path):
+        try:
+            await store.blob(path).create_append_blob(match_condition=MatchConditions.IfMissing)
+        except HttpResponseError as error:
+            if error_code(error) not in _CREATED_BY_ANOTHER:
+                raise
 
 
 async def _lease_new(path: str, blob: BlobClient) -> tuple[Lease, int] | None:
