@@ -11,6 +11,7 @@ from core.drivers.azure.faults import azure_faults
 from core.drivers.azure.published import is_published
 from core.drivers.azure.store import AzureStore
 from core.drivers.base import DriverReader
+from core.drivers.breaks import Breaks
 from core.errors import DriverUnavailable, PathNotFound
 
 __all__ = ["AzureReader"]
@@ -41,7 +42,7 @@ class AzureReader(DriverReader):
         self._response: AsyncHttpResponse | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._held = memoryview(b"")
-        self._breaks = 0
+        self._breaks = Breaks(_MAX_BREAKS)
 
     async def open(self, stop: int | None) -> None:
         """Ask for the bytes up to `stop`.
@@ -117,13 +118,12 @@ class AzureReader(DriverReader):
             try:
                 async for chunk in self._chunks:
                     if chunk:
-                        self._breaks = 0
+                        self._breaks.receive(len(chunk))
                         return chunk
             except (AzureError, OSError) as error:
                 reason = f"{type(error).__name__}: {error}"
         await self.aclose()
-        self._breaks += 1
-        if self._breaks > _MAX_BREAKS:
+        if self._breaks.is_too_many():
             raise DriverUnavailable(self._path, reason)
         _log.info("download is resumed", path=self._path, offset=self._position, reason=reason)
         return b""

@@ -9,6 +9,7 @@ import structlog
 from anyio import CancelScope
 
 from core.drivers.base import DriverReader
+from core.drivers.breaks import Breaks
 from core.drivers.gcs.bucket import Bucket
 from core.errors import DriverUnavailable, PathNotFound
 
@@ -38,7 +39,7 @@ class GCSReader(DriverReader):
         self._response: httpx.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
         self._rest = memoryview(b"")
-        self._breaks = 0
+        self._breaks = Breaks(_MAX_BREAKS)
 
     @classmethod
     async def open(cls, bucket: Bucket, path: str, key: str, start: int, stop: int | None) -> Self:
@@ -142,11 +143,10 @@ class GCSReader(DriverReader):
         if chunk:
             self._rest = memoryview(chunk)[: self._stop - self._position]
             self._position += len(self._rest)
-            self._breaks = 0
+            self._breaks.receive(len(chunk))
             return
         await self.aclose()
-        self._breaks += 1
-        if self._breaks > _MAX_BREAKS:
+        if self._breaks.is_too_many():
             raise DriverUnavailable(self._path, f"{reason}, at byte {self._position}")
         _log.info("a read goes on", path=self._path, position=self._position, reason=reason)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from core.drivers.base import DriverReader
+from core.drivers.breaks import Breaks
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.faults import CONNECTION_FAULTS, error_code
 from core.errors import DriverUnavailable, PathNotFound
@@ -78,26 +79,24 @@ class _S3Reader(DriverReader):
         self._etag = etag
         self._position = start
         self._stop = stop
-        self._breaks = 0
+        self._breaks = Breaks(connection.options.max_attempts - 1)
 
     async def read(self, max_bytes: int) -> bytes:
         while self._position < self._stop:
             try:
                 chunk = await self._read(min(max_bytes, self._stop - self._position))
             except CONNECTION_FAULTS as error:
-                self._breaks += 1
                 self._close_body()
-                if self._breaks >= self._connection.options.max_attempts:
+                if self._breaks.is_too_many():
                     raise DriverUnavailable(self._path, type(error).__name__) from error
                 continue
             if chunk:
                 self._position += len(chunk)
-                self._breaks = 0
+                self._breaks.receive(len(chunk))
                 return chunk
             # The answer has ended before the range has.
-            self._breaks += 1
             self._close_body()
-            if self._breaks >= self._connection.options.max_attempts:
+            if self._breaks.is_too_many():
                 raise DriverUnavailable(self._path, "the content ends too early")
         return b""
 
