@@ -15,7 +15,8 @@ class TestS3DriverOnMoto(S3Contract):
     beyond_the_server: ClassVar[Mapping[str, str]] = {
         "test_an_appender_notices_that_its_bytes_were_deleted": "moto answers a part of an upload "
         "that was aborted with an internal error instead of NoSuchUpload",
-        "test_an_appender_notices_at_a_flush_that_its_bytes_were_deleted": "as above",
+        "test_an_appender_notices_at_a_flush_that_its_bytes_were_deleted": "moto answers "
+        "such a part with an internal error there too",
     }
 
     @pytest.fixture
