@@ -59,6 +59,14 @@ class Backdoor:
         name = self._prefix + path[1:]
         self._container.upload_blob(name, content, overwrite=True, blob_type=blob_type)
 
+    def append(self, path: str, content: bytes) -> None:
+        """Add content to an append blob that is not leased."""
+        self._container.get_blob_client(self._prefix + path[1:]).append_block(content)
+
+    def delete(self, path: str) -> None:
+        """Delete what is stored at a path."""
+        self._container.delete_blob(self._prefix + path[1:])
+
     def stage(self, path: str, content: bytes) -> None:
         """Leave a block that is not committed, as a process that has died."""
         self._container.get_blob_client(self._prefix + path[1:]).stage_block("00000", content)

@@ -1,6 +1,7 @@
 """The Azure driver, on Azurite."""
 
 import dataclasses
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -19,8 +20,10 @@ from azure.storage.blob.aio import BlobClient
 
 from api.settings import Settings
 from core.drivers import StorageDriver, Unfinished, create_driver
-from core.drivers.azure import copies, leases
+from core.drivers.azure import copies, leases, reader
+from core.drivers.azure import driver as driver_module
 from core.drivers.azure.appender import AzureAppender
+from core.drivers.azure.published import is_published
 from core.errors import DriverError, DriverUnavailable, PathNotFound, WriterBusy
 from core.storage import Registry
 from tests.contracts.driver import DriverContract, append, list_names, read_all, write_all
@@ -273,7 +276,45 @@ async def test_a_finished_upload_replaces_a_block_blob(
     await driver.aclose()
 
 
-# Copies that take their time.
+# Copies, some of which take their time.
+
+
+async def test_what_was_written_after_it_was_copied_is_not_deleted_by_a_move(
+    driver: StorageDriver, backdoor: Backdoor
+) -> None:
+    store = driver_of(driver)._store
+    await driver.put("/a", b"copied")
+    etag = await copies.copy_blob(store, "/a", "/b")
+    await driver.put("/a", b"written since")
+    await copies.delete_version(store, "/a", etag)
+    assert backdoor.read("/a") == b"written since"
+    assert backdoor.read("/b") == b"copied"
+    await driver.aclose()
+
+
+async def test_what_is_not_copied_yet_is_not_there(
+    driver: StorageDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (reader, driver_module, copies):
+        monkeypatch.setattr(module, "is_published", lambda _: False)
+    await driver.put("/a", b"half")
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: driver.get("/a"),
+        lambda: driver.stat("/a"),
+        lambda: driver.open_reader("/a", 0, 0),
+        lambda: driver.move("/a", "/b"),
+    ]
+    for call in calls:
+        with pytest.raises(PathNotFound):
+            await call()
+    await driver.aclose()
+
+
+@pytest.mark.parametrize(
+    ("status", "whole"), [(None, True), ("success", True), ("pending", False), ("aborted", False)]
+)
+def test_only_a_copy_that_has_succeeded_is_whole(status: str | None, whole: bool) -> None:
+    assert is_published(status) is whole
 
 
 class SlowCopy:

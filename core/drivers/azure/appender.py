@@ -16,12 +16,16 @@ from core.drivers.base import FileWriter
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, DriverUnavailable, PathNotFound, WriterBusy
 
-__all__ = ["AzureAppender"]
+__all__ = ["AzureAppender", "create_upload"]
 
 _OPENINGS = 5
 
 _CREATED_BY_ANOTHER = frozenset(
-    {StorageErrorCode.BLOB_ALREADY_EXISTS, StorageErrorCode.CONDITION_NOT_MET}
+    {
+        StorageErrorCode.BLOB_ALREADY_EXISTS,
+        StorageErrorCode.CONDITION_NOT_MET,
+        StorageErrorCode.LEASE_ID_MISSING,
+    }
 )
 
 
@@ -53,9 +57,8 @@ class AzureAppender(FileWriter):
         blob = store.blob(path)
         with CancelScope(shield=True), azure_faults(path):
             for _ in range(_OPENINGS):
-                opened = await _lease_existing(path, blob) or (
-                    await _lease_new(path, blob) if create else None
-                )
+                opened = await _lease_new(path, blob) if create else None
+                opened = opened or await _lease_existing(path, blob)
                 if opened is not None:
                     return cls(path, blob, *opened, parts)
                 if not create:
@@ -181,6 +184,16 @@ async def _lease_existing(path: str, blob: BlobClient) -> tuple[Lease, int] | No
         raise
     await lease.abandon()
     return await _lease_new(path, blob)
+
+
+async def create_upload(store: AzureStore, path: str) -> None:
+    """Make an empty blob that appenders can add to, unless there is one."""
+    with CancelScope(shield=True), azure_faults(path):
+        try:
+            await store.blob(path).create_append_blob(match_condition=MatchConditions.IfMissing)
+        except HttpResponseError as error:
+            if error_code(error) not in _CREATED_BY_ANOTHER:
+                raise
 
 
 async def _lease_new(path: str, blob: BlobClient) -> tuple[Lease, int] | None:

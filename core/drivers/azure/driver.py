@@ -6,7 +6,7 @@ from anyio import CancelScope, Semaphore, create_task_group
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobProperties, BlobType, StorageErrorCode
 
-from core.drivers.azure.appender import AzureAppender
+from core.drivers.azure.appender import AzureAppender, create_upload
 from core.drivers.azure.copies import copy_blob, delete_version
 from core.drivers.azure.faults import azure_faults, error_code, is_missing
 from core.drivers.azure.leases import without_lease
@@ -109,6 +109,9 @@ class AzureDriver(StorageDriver):
 
     async def open_appender(self, path: str, *, create: bool = False) -> FileWriter:
         return await AzureAppender.open(self._store, path, self._parts, create=create)
+
+    async def create_upload(self, path: str) -> None:
+        await create_upload(self._store, path)
 
     async def stat(self, path: str) -> ObjectInfo:
         found = None if path == "/" else await self._find(path)

@@ -105,9 +105,13 @@ class AzureReader(DriverReader):
     async def _next_chunk(self) -> bytes:
         """Return the next bytes from the connection, or from a new one."""
         if self._chunks is None:
-            await self._request(
-                {"x-ms-range": _range(self._position, self._stop), "If-Match": self._etag}
-            )
+            try:
+                await self._request(
+                    {"x-ms-range": _range(self._position, self._stop), "If-Match": self._etag}
+                )
+            except PathNotFound as error:
+                reason = "it was deleted while it was read"
+                raise DriverUnavailable(self._path, reason) from error
         reason = "the body is short"
         if self._chunks is not None:
             try:

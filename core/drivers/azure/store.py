@@ -20,6 +20,9 @@ __all__ = ["AzureStore", "Connection"]
 _READ_SECONDS = 3600
 """How long a URL that this process reads from itself is good for."""
 
+_READ_BYTES = 256 * 1024
+"""The most that is taken from a connection at once; the library takes 4 KiB."""
+
 _PIECE_BYTES = 64 * 1024
 
 Connection = tuple[float, float, int]
@@ -54,7 +57,11 @@ class AzureStore:
         connect_seconds, read_seconds, attempts = limits
         root = root_prefix.strip("/")
         self.prefix = f"{root}/" if root else ""
-        self._transport = _Transport(connection_timeout=connect_seconds, read_timeout=read_seconds)
+        self._transport = _Transport(
+            connection_timeout=connect_seconds,
+            read_timeout=read_seconds,
+            connection_data_block_size=_READ_BYTES,
+        )
         self.container = _container_client(
             container, credentials, transport=self._transport, retry_policy=RetryPolicy(attempts)
         )
@@ -132,6 +139,9 @@ class _Transport(AioHttpTransport):  # type: ignore[misc]  # The library hides i
                 trust_env=True,
                 auto_decompress=False,
             )
+            # What is sent again without a word cannot be told from a request that found its work
+            # done by someone else. `RetryPolicy` sends again, and says so.
+            self.session._retry_connection = False  # noqa: SLF001 - it has no public name
         await super().open()
 
     def _get_request_data(self, request: HttpRequest) -> object:
