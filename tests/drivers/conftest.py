@@ -7,11 +7,12 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from core.drivers import StorageDriver, create_driver
+from tests.drivers.gcs_backdoor import GCSBackdoor
 from tests.drivers.s3_backdoor import Backdoor
 from tests.servers.azurite import ACCOUNT_KEY, Azurite
 from tests.servers.seaweedfs import S3Server
 
-__all__ = ["backdoor", "container", "prefix", "s3_driver"]
+__all__ = ["backdoor", "container", "gcs", "prefix", "s3_driver"]
 
 # Shows the values that an assertion of the shared suite compared.
 pytest.register_assert_rewrite("tests.contracts.driver")
@@ -43,3 +44,10 @@ def container(azurite: Azurite) -> Iterator[ContainerClient]:
     with ContainerClient(azurite.endpoint_url, "registry", credential=ACCOUNT_KEY) as client:
         client.create_container()
         yield client
+
+
+@pytest.fixture
+async def gcs(fake_gcs: str) -> AsyncIterator[GCSBackdoor]:
+    """A new bucket on the emulator of Google's."""
+    async with GCSBackdoor(fake_gcs) as backdoor:
+        yield backdoor

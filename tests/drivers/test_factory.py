@@ -52,7 +52,9 @@ def test_the_built_in_drivers_are_made_inside_their_wrapper(tmp_path: Path) -> N
 
 
 def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no storage driver named 'tape'.*filesystem, memory"):
+    with pytest.raises(
+        ValueError, match=r"no storage driver named 'tape'.*filesystem, gcs, memory"
+    ):
         create_driver("tape", {})
 
 
@@ -90,5 +92,5 @@ async def test_what_a_driver_raises_by_mistake_is_a_driver_error() -> None:
 
 @pytest.mark.usefixtures("foreign_package")
 def test_drivers_of_other_packages_are_named_among_the_known() -> None:
-    with pytest.raises(ValueError, match="filesystem, foreign, memory"):
+    with pytest.raises(ValueError, match="filesystem, foreign, gcs, memory"):
         create_driver("tape", {})

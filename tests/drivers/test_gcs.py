@@ -1,91 +1,487 @@
-"""The driver for Google Cloud Storage over a real server."""
+"""The driver for Google Cloud Storage on a server that stands in for it."""
 
-import os
-from collections.abc import AsyncIterator, Iterator
-from urllib.parse import quote
-from uuid import uuid4
+import base64
+import hashlib
+import time
+from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
+from anyio import CancelScope, create_task_group, sleep
 
-from core.drivers import CheckedDriver, StorageDriver
-from core.drivers.gcs import GCSDriver
-from tests.contracts.driver import DriverContract
-from tests.servers.gcs import find_program, make_bucket, running_gcs
+from core.drivers import StorageDriver, create_driver
+from core.drivers.gcs.bucket import Bucket, StoredObject
+from core.drivers.gcs.compose import compose_all
+from core.errors import DriverError, DriverUnavailable, PathNotFound
+from tests.contracts.driver import (
+    DriverContract,
+    append,
+    list_names,
+    list_unfinished,
+    read_all,
+    write_all,
+)
+from tests.drivers.gcs_backdoor import GCSBackdoor, gcs_of
+from tests.servers.weather import Fault, running_weather
 
 __all__: list[str] = []
 
-PREFIX = "some/where"
+pytestmark = pytest.mark.needs("fake-gcs-server")
 
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if find_program() is None:
-        reason = "missing: fake-gcs-server, which only has a wheel for Linux on x86-64"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    with running_gcs(tmp_path_factory.mktemp("gcs")) as url:
-        yield url
-
-
-class Store:
-    """A bucket, and the back doors to it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.bucket = f"b-{uuid4()}"
-        make_bucket(url, self.bucket)
-        self.client = httpx.AsyncClient(base_url=f"{url}/storage/v1/b/{self.bucket}", timeout=10)
-
-    def driver(self, **settings: object) -> GCSDriver:
-        options = {"bucket": self.bucket, "root_prefix": PREFIX, "anonymous": True, **settings}
-        return GCSDriver(endpoint_url=self.url, **options)  # type: ignore[arg-type]
-
-    async def read(self, path: str) -> bytes | None:
-        answer = await self.client.get(f"/o/{quote(PREFIX + path, safe='')}?alt=media")
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        return answer.raise_for_status().content
-
-    async def plant(self, path: str, content: bytes, media_type: str = "text/plain") -> None:
-        url = f"{self.url}/upload/storage/v1/b/{self.bucket}/o"
-        params = {"uploadType": "media", "name": PREFIX + path}
-        headers = {"Content-Type": media_type}
-        answer = await self.client.post(url, params=params, headers=headers, content=content)
-        answer.raise_for_status()
-
-    async def paths(self) -> set[str]:
-        answer = await self.client.get("/o", params={"maxResults": "100000"})
-        items = answer.raise_for_status().json().get("items", [])
-        return {item["name"].removeprefix(PREFIX) for item in items}
-
-
-@pytest.fixture
-async def store(server: str) -> AsyncIterator[Store]:
-    store = Store(server)
-    async with store.client:
-        yield store
-
-
-def with_store(driver: StorageDriver) -> Store:
-    assert isinstance(driver, CheckedDriver)
-    store: Store = driver.driver.store  # type: ignore[attr-defined]
-    return store
+MIB = 1024 * 1024
+SESSION = "application/x-docker-upload-session"
 
 
 class TestGCSDriver(DriverContract):
     @pytest.fixture
-    def driver(self, store: Store) -> StorageDriver:
-        driver = store.driver(part_bytes=300_000, part_concurrency=3, max_attempts=2)
-        driver.store = store  # type: ignore[attr-defined]
-        return CheckedDriver(driver)
+    def driver(self, gcs: GCSBackdoor) -> StorageDriver:
+        self.backdoor = gcs
+        return gcs.driver()
 
     async def stored(self, driver: StorageDriver, path: str) -> bytes | None:
-        return await with_store(driver).read(path)
+        return await self.backdoor.read(path)
 
     async def plant(self, driver: StorageDriver, path: str, content: bytes) -> None:
-        await with_store(driver).plant(path, content)
+        await self.backdoor.write(path, content)
 
     async def leftovers(self, driver: StorageDriver) -> set[str]:
-        return await with_store(driver).paths()
+        return set(await self.backdoor.everything())
+
+
+def test_a_bucket_has_to_be_named() -> None:
+    with pytest.raises(ValueError, match="needs the name of a bucket"):
+        create_driver("gcs", {"bucket": ""})
+
+
+async def test_a_closed_driver_asks_nobody(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await driver.put("/a", b"")
+    await driver.aclose()
+    with pytest.raises(DriverUnavailable, match="closed"):
+        await driver.get("/a")
+
+
+async def test_a_bucket_that_is_missing_is_a_fault_of_the_root(fake_gcs: str) -> None:
+    driver = create_driver(
+        "gcs", {"bucket": "nobodys", "endpoint_url": fake_gcs, "anonymous": True}
+    )
+    with pytest.raises(DriverUnavailable, match="404 Not Found"):
+        await driver.stat("/")
+    await driver.aclose()
+
+
+async def test_two_prefixes_share_a_bucket_and_nothing_else(gcs: GCSBackdoor) -> None:
+    one, two = gcs.driver(root_prefix=""), gcs.driver(root_prefix="one")
+    await one.put("/a", b"at the root")
+    await two.put("/a", b"below")
+    assert await one.get("/a") == b"at the root"
+    assert await two.get("/a") == b"below"
+    assert await list_names(one, "/") == ["a", "one"]
+    assert await list_names(two, "/") == ["a"]
+
+
+# What the incumbent keeps of an upload stands at the path of its content, under a type of its own.
+
+
+async def test_an_upload_of_the_incumbent_is_no_file(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await gcs.write("/a/b", b"the tail of a resumable upload", SESSION)
+    for call in (
+        driver.get("/a/b"),
+        driver.stat("/a/b"),
+        driver.stat_upload("/a/b"),
+        driver.open_reader("/a/b", 3, 3),
+        driver.open_reader("/a/b", 100),
+        driver.open_appender("/a/b"),
+        driver.move("/a/b", "/c"),
+        driver.copy("/a/b", "/c"),
+    ):
+        with pytest.raises(PathNotFound):
+            await call
+    assert await list_names(driver, "/a") == []
+    await driver.delete("/a")
+    assert await gcs.everything() == {}
+
+
+async def test_an_upload_takes_the_place_of_one_of_the_incumbent(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await gcs.write("/a", b"the tail of a resumable upload", SESSION)
+    async with await driver.open_appender("/a", create=True) as writer:
+        await writer.write(b"content")
+        await writer.commit()
+    assert await driver.get("/a") == b"content"
+
+
+# Parts.
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.drivers.gcs.client._FIRST_PAUSE_SECONDS", 0.02)
+
+
+@pytest.mark.parametrize(
+    "count", [1, 31, 32, 33, 64, 65, pytest.param(1025, marks=pytest.mark.slow)]
+)
+async def test_any_number_of_parts_becomes_one_object(gcs: GCSBackdoor, count: int) -> None:
+    driver = gcs.driver(part_bytes=1000, part_concurrency=16)
+    content = b"".join(hashlib.sha256(b"%d" % n).digest() * 32 for n in range(count))[
+        : count * 1000 - 1
+    ]
+    await write_all(driver, "/written", content)
+    assert await gcs.read("/written") == content
+    assert set(await gcs.everything()) == {"/written"}
+
+
+async def test_parts_of_many_appenders_become_one_object(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver(part_bytes=1000)
+    await driver.create_upload("/a")
+    content = b""
+    for number in range(12):
+        chunk = hashlib.sha256(b"%d" % number).digest() * 128
+        assert await append(driver, "/a", chunk) == len(content) + len(chunk)
+        content += chunk
+    async with await driver.open_appender("/a") as writer:
+        await writer.commit()
+    assert await gcs.read("/a") == content
+    assert set(await gcs.everything()) == {"/a"}
+
+
+async def test_content_of_one_part_is_stored_by_the_commit_alone(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    async with await driver.open_writer("/a") as writer:
+        await writer.write(bytes(300_000))
+        await sleep(0.05)
+        assert await gcs.everything() == {}
+        await writer.commit()
+    await gcs.remove("/a")
+    async with await driver.open_writer("/b") as writer:
+        await writer.write(bytes(300_001))
+        await sleep(0.5)
+        (part,) = await gcs.everything()
+        assert part.startswith("/b~parts/")
+
+
+async def test_what_was_composed_has_to_have_the_checksum_of_its_parts(gcs: GCSBackdoor) -> None:
+    driver = gcs_of(gcs.driver())
+    await driver.put("/a", b"some ")
+    await driver.put("/b", b"content")
+    first = await driver._bucket.find("some/where/a")
+    second = await driver._bucket.find("some/where/b")
+    assert first is not None
+    assert second is not None
+    composed = await compose_all(driver._bucket, [first, second], "some/where/c")
+    assert composed is not None
+    assert composed.size == 12
+
+    class SwappingBucket(Bucket):
+        async def compose(self, sources: object, key: str) -> StoredObject | None:
+            assert first is not None
+            assert second is not None
+            return await super().compose([second, first], key)
+
+    swapping = SwappingBucket(driver._bucket._client, gcs.bucket)
+    with pytest.raises(DriverUnavailable, match="differ from the parts"):
+        await compose_all(swapping, [first, second], "some/where/d")
+    assert set(await gcs.everything()) == {"/a", "/b", "/c"}
+
+
+async def test_every_part_is_stored_with_its_md5(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    content = bytes(range(256)) * 1000
+    await append(driver, "/a", content, create=True)
+    parts = await gcs.everything()
+    assert parts["/a~upload/00000001~part"]["md5Hash"] == base64.b64encode(
+        hashlib.md5(content).digest()  # noqa: S324 - it is what the store has
+    ).decode("ascii")
+
+
+async def test_a_writer_is_discarded_while_the_store_is_slow(gcs: GCSBackdoor) -> None:
+    with running_weather(gcs.url) as weather:
+        weather.rule = lambda seen: (
+            Fault(kind="slow", rate=1_000_000) if seen.method == "POST" else None
+        )
+        driver = gcs.driver(endpoint_url=weather.url, part_bytes=8 * MIB)
+        writer = await driver.open_writer("/a")
+        for _ in range(17):
+            await writer.write(bytes(MIB))
+        await sleep(0.2)
+        assert len(weather.requests) == 2
+        begun = time.monotonic()
+        await writer.aclose()
+        assert time.monotonic() - begun < 5
+        await driver.aclose()
+    assert await gcs.everything() == {}
+
+
+@pytest.mark.parametrize("delay", [0, 0.01, 0.03, 0.06, 0.1])
+async def test_a_writer_that_is_cancelled_among_its_parts_leaves_none(
+    gcs: GCSBackdoor, delay: float
+) -> None:
+    driver = gcs.driver(part_bytes=50_000)
+    with CancelScope() as scope:
+        async with create_task_group() as tasks:
+            tasks.start_soon(write_all, driver, "/a", *[bytes(40_000)] * 50)
+            await sleep(delay)
+            scope.cancel()
+    assert set(await gcs.everything()) <= {"/a"}
+    assert await list_unfinished(driver) == []
+
+
+# Uploads.
+
+
+async def test_a_part_whose_forerunner_never_came_does_not_count(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await append(driver, "/a", b"first", create=True)
+    await gcs.write("/a~upload/00000003~part", b"third")
+    assert (await driver.stat_upload("/a")).size == 5
+    assert await append(driver, "/a", b" second") == 12
+    async with await driver.open_appender("/a") as writer:
+        await writer.commit()
+    assert await gcs.read("/a") == b"first second"
+    assert set(await gcs.everything()) == {"/a"}
+
+
+async def test_an_upload_without_its_marker_is_none(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await append(driver, "/a", b"bytes", create=True)
+    await gcs.remove("/a~upload/00000000~part")
+    with pytest.raises(PathNotFound):
+        await driver.stat_upload("/a")
+    with pytest.raises(PathNotFound):
+        await driver.open_appender("/a")
+    assert await gcs.everything() == {}
+
+
+async def test_the_part_of_another_writer_is_never_overwritten(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    writer = await driver.open_appender("/a", create=True)
+    await writer.write(b"mine")
+    await gcs.write("/a~upload/00000001~part", b"theirs")
+    with pytest.raises(DriverUnavailable, match="another writer"):
+        await writer.flush()
+    await gcs.write("/a~upload/00000002~part", b"theirs too")
+    with pytest.raises(DriverUnavailable, match="another writer"):
+        await writer.commit()
+    with pytest.raises(DriverUnavailable, match="another writer"):
+        await writer.aclose()
+    assert await gcs.read("/a~upload/00000001~part") == b"theirs"
+    assert (await driver.stat_upload("/a")).size == 16
+
+
+async def test_a_crash_behind_the_commit_leaves_what_was_committed(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await append(driver, "/a", b"content", create=True)
+    await gcs.write("/a", b"content")
+    assert (await driver.stat_upload("/a")).size == 7
+    async with await driver.open_appender("/a") as writer:
+        assert writer.size == 7
+        await writer.commit()
+    assert await gcs.read("/a") == b"content"
+    assert set(await gcs.everything()) == {"/a"}
+
+
+async def test_a_commit_fails_when_parts_of_another_have_come(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await append(driver, "/a", b"first", create=True)
+    async with await driver.open_appender("/a") as writer:
+        await gcs.write("/a~upload/00000002~part", b"theirs")
+        with pytest.raises(DriverUnavailable, match="another writer"):
+            await writer.commit()
+    assert await gcs.read("/a") is None
+
+
+async def test_a_lost_claim_stops_its_writer(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    writer = await driver.open_appender("/a", create=True)
+    inner = writer._writer  # type: ignore[attr-defined]
+    inner._claim._lost = True
+    for call in (writer.write(b"x"), writer.commit()):
+        with pytest.raises(DriverUnavailable, match="another writer holds"):
+            await call
+    await writer.aclose()
+
+
+async def test_an_upload_that_is_begun_twice_keeps_what_it_has(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await driver.create_upload("/a")
+    await append(driver, "/a", b"bytes")
+    await driver.create_upload("/a")
+    assert (await driver.stat_upload("/a")).size == 5
+
+
+# Unfinished content.
+
+
+async def test_unfinished_content_is_told_by_its_writers(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await append(driver, "/a/up", b"12345", create=True)
+    await append(driver, "/a/up", b"678")
+    await gcs.write("/a/b~parts/one/00000000~part", b"1234")
+    await gcs.write("/a/b~parts/one/00000001~part", b"56")
+    await gcs.write("/a/b~parts/two/00000000~part", b"1")
+    await gcs.write("/ab~parts/three/00000000~part", b"1")
+    await gcs.write("/a~parts/four/00000000~part", b"1")
+    await gcs.write("/a/file", b"content")
+    found = await list_unfinished(driver, "/a")
+    assert sorted((one.path, one.size) for one in found) == [
+        ("/a", 1),
+        ("/a/b", 1),
+        ("/a/b", 6),
+        ("/a/up", 8),
+    ]
+    assert all(before < one.started_at < datetime.now(UTC) for one in found)
+    assert len(await list_unfinished(driver)) == 5
+    for one in found:
+        await driver.discard(one)
+    assert set(await gcs.everything()) == {"/ab~parts/three/00000000~part", "/a/file"}
+
+
+async def test_a_discarded_upload_ends_its_appender_and_its_claim(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    writer = await driver.open_appender("/a", create=True)
+    await writer.write(b"bytes")
+    await writer.flush()
+    (found,) = await list_unfinished(driver)
+    await driver.discard(found)
+    assert await gcs.everything() == {}
+    with pytest.raises(DriverError):
+        await writer.commit()
+    with pytest.raises(PathNotFound):
+        await writer.aclose()
+    assert await gcs.everything() == {}
+
+
+# A store that fails.
+
+
+@pytest.mark.parametrize("kind", ["cut answer", "reset answer"])
+async def test_a_read_goes_on_where_its_connection_broke(gcs: GCSBackdoor, kind: str) -> None:
+    content = bytes(range(256)) * 4096
+    await gcs.write("/a", content)
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
+        breaks = iter([1, 100_000, 300_000])
+
+        def rule(_: object) -> Fault | None:
+            after = next(breaks, None)
+            return None if after is None else Fault(kind=kind, after=after)  # type: ignore[arg-type]
+
+        weather.rule = rule
+        assert await read_all(driver, "/a", 1000) == content[1000:]
+        assert len(weather.requests) == 4
+        await driver.aclose()
+
+
+async def test_a_read_never_goes_on_in_another_file(gcs: GCSBackdoor) -> None:
+    await gcs.write("/a", b"old" * 1000)
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
+        weather.rule = lambda _: Fault(kind="cut answer", after=500)
+        async with await driver.open_reader("/a") as reader:
+            assert len(await reader.read(500)) == 500
+            weather.clear()
+            await gcs.write("/a", b"new" * 1000)
+            with pytest.raises(DriverUnavailable, match="replaced or deleted"):
+                await reader.read(500)
+        await driver.aclose()
+
+
+async def test_a_read_that_never_gets_on_fails(gcs: GCSBackdoor) -> None:
+    await gcs.write("/a", b"x" * 1000)
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
+        weather.rule = lambda _: Fault(kind="cut answer", after=0)
+        with pytest.raises(DriverUnavailable):
+            await driver.get("/a")
+        assert len(weather.requests) == 6
+        await driver.aclose()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(kind="refuse"),
+        Fault(kind="answer", status=503),
+        Fault(kind="reset request", after=10),
+        Fault(kind="reset answer", after=0),
+    ],
+    ids=lambda fault: fault.kind,
+)
+async def test_what_fails_once_is_done_once(gcs: GCSBackdoor, fault: Fault) -> None:
+    with running_weather(gcs.url) as weather:
+        seen: set[object] = set()
+
+        def rule(request: object) -> Fault | None:
+            if request in seen:
+                return None
+            seen.add(request)
+            return fault
+
+        weather.rule = rule
+        driver = gcs.driver(endpoint_url=weather.url, max_attempts=3)
+        await driver.put("/a", b"content")
+        async with await driver.open_appender("/b", create=True) as writer:
+            await writer.write(b"first")
+        async with await driver.open_appender("/b") as writer:
+            await writer.write(b" second")
+            await writer.commit()
+        await driver.move("/b", "/c")
+        await driver.delete("/a")
+        assert await driver.get("/c") == b"first second"
+        assert await list_names(driver, "/") == ["c"]
+        assert set(await gcs.everything()) == {"/c"}
+        await driver.aclose()
+
+
+# What a call costs.
+
+
+async def test_requests_of_each_call_are_few(gcs: GCSBackdoor) -> None:
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
+
+        async def count(call: object) -> int:
+            weather.requests.clear()
+            await call  # type: ignore[misc]
+            return len(weather.requests)
+
+        async def commit() -> None:
+            async with await driver.open_appender("/u/a") as writer:
+                await writer.write(b"content")
+                await writer.commit()
+
+        counts = {
+            "put": await count(driver.put("/a/b", b"content")),
+            "get": await count(driver.get("/a/b")),
+            "stat": await count(driver.stat("/a/b")),
+            "stat of a directory": await count(driver.stat("/a")),
+            "list": await count(list_names(driver, "/a")),
+            "write": await count(write_all(driver, "/w", b"content")),
+            "write in two parts": await count(write_all(driver, "/w", bytes(300_000), b"more")),
+            "create_upload": await count(driver.create_upload("/u/a")),
+            "append": await count(append(driver, "/u/a", b"bytes")),
+            "stat_upload": await count(driver.stat_upload("/u/a")),
+            "append and commit": await count(commit()),
+            "copy": await count(driver.copy("/a/b", "/c")),
+            "move": await count(driver.move("/a/b", "/d")),
+            "delete": await count(driver.delete("/d")),
+        }
+        await driver.aclose()
+    assert counts == {
+        "put": 1,
+        "get": 1,
+        "stat": 1,
+        "stat of a directory": 2,
+        "list": 1,
+        "write": 1,
+        "write in two parts": 5,
+        "create_upload": 1,
+        "append": 5,
+        "stat_upload": 1,
+        "append and commit": 9,
+        "copy": 2,
+        "move": 3,
+        "delete": 3,
+    }
