@@ -9,9 +9,16 @@ import pytest
 
 from core.drivers import StorageDriver, create_driver
 from core.drivers.s3 import payloads
-from core.errors import DriverUnavailable, PathNotFound
+from core.errors import DriverUnavailable, PathNotFound, StorageFull
 from tests.drivers.s3_backdoor import Backdoor, s3_of
-from tests.servers.lossy import Busy, CutAfter, LossyProxy, Lost, running_lossy_proxy
+from tests.servers.lossy import (
+    CutAfter,
+    Instead,
+    LossyProxy,
+    Lost,
+    refused,
+    running_lossy_proxy,
+)
 from tests.servers.seaweedfs import S3Server
 
 __all__: list[str] = []
@@ -42,10 +49,12 @@ async def write(driver: StorageDriver, path: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal", [Busy(), Busy(429, "SlowDown"), Busy(500, "InternalError"), Lost()], ids=str
+    "refusal",
+    [refused(503, "SlowDown"), refused(429, "TooMany"), refused(500, "InternalError"), Lost()],
+    ids=str,
 )
 async def test_a_passing_fault_is_tried_again(
-    driver: StorageDriver, proxy: LossyProxy, refusal: Busy | Lost
+    driver: StorageDriver, proxy: LossyProxy, refusal: Instead | Lost
 ) -> None:
     proxy.once("PUT", "/a", refusal, refusal)
     await driver.put("/a", b"value")
@@ -56,19 +65,65 @@ async def test_a_passing_fault_is_tried_again(
 async def test_a_store_that_stays_busy_is_unavailable(
     driver: StorageDriver, proxy: LossyProxy
 ) -> None:
-    proxy.once("PUT", "/a", *[Busy()] * 3)
+    proxy.once("PUT", "/a", *[refused(503, "SlowDown")] * 3)
     with pytest.raises(DriverUnavailable, match="PutObject: SlowDown"):
         await driver.put("/a", b"value")
     assert len(proxy.requests) == 3
 
 
 async def test_a_refusal_is_not_tried_again(driver: StorageDriver, proxy: LossyProxy) -> None:
-    proxy.once("PUT", "/a", Busy(403, "AccessDenied"))
+    proxy.once("PUT", "/a", refused(403, "AccessDenied"))
     with pytest.raises(DriverUnavailable, match="AccessDenied") as caught:
         await driver.put("/a", b"value")
     assert len(proxy.requests) == 1
     assert "testsecret" not in repr(caught.value)
     assert "testsecret" not in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "refusal", [refused(403, "QuotaExceeded"), refused(507, "InsufficientStorage")], ids=str
+)
+async def test_a_store_without_room_is_full(
+    driver: StorageDriver, proxy: LossyProxy, refusal: Instead
+) -> None:
+    proxy.once("PUT", "/a", refusal)
+    with pytest.raises(StorageFull):
+        await driver.put("/a", b"value")
+
+
+async def test_a_success_that_tells_of_a_failure_is_tried_again(
+    driver: StorageDriver, proxy: LossyProxy, backdoor: Backdoor, prefix: str
+) -> None:
+    content = b"x" * 11 * MIB
+    proxy.once("POST", "uploadId=", refused(200, "InternalError"))
+    await write(driver, "/a", content)
+    proxy.once("PUT", "/b", refused(200, "InternalError"))
+    await driver.move("/a", "/b")
+    assert await backdoor.everything(prefix) == {"/b"}
+    assert await backdoor.read(f"{prefix}/b") == content
+
+
+@pytest.mark.parametrize(("code", "passes"), [("InternalError", True), ("AccessDenied", False)])
+async def test_keys_that_were_not_deleted_are_tried_again_or_told(
+    driver: StorageDriver,
+    proxy: LossyProxy,
+    backdoor: Backdoor,
+    prefix: str,
+    code: str,
+    passes: bool,
+) -> None:
+    for name in ("one", "two"):
+        await driver.put(f"/dir/{name}", b"")
+    error = f"<Error><Key>{prefix}/dir/two</Key><Code>{code}</Code></Error>"
+    proxy.once("POST", "delete", Instead(200, f"<DeleteResult>{error}</DeleteResult>"))
+    if passes:
+        await driver.delete("/dir")
+        # The store was told to answer that the first one is deleted, which it is not.
+        assert await backdoor.everything(prefix) == {"/dir/one"}
+    else:
+        with pytest.raises(DriverUnavailable, match="AccessDenied") as caught:
+            await driver.delete("/dir")
+        assert caught.value.path == "/dir/two"
 
 
 async def test_a_store_that_is_not_there_is_unavailable(seaweedfs: S3Server) -> None:

@@ -13,7 +13,7 @@ from core.drivers import StorageDriver, create_driver
 from core.drivers.s3 import S3Options
 from core.errors import PathNotFound
 from tests.drivers.s3_backdoor import Backdoor, record_requests
-from tests.servers.lossy import Busy, running_lossy_proxy
+from tests.servers.lossy import refused, running_lossy_proxy
 from tests.servers.seaweedfs import S3Server
 
 __all__: list[str] = []
@@ -137,7 +137,7 @@ async def test_a_large_move_that_fails_leaves_everything_as_it_was(
             root_prefix=prefix, copy_threshold_bytes=MIB, copy_part_bytes=5 * MIB, max_attempts=1
         )
         driver = create_driver("s3", {**settings, "endpoint_url": proxy.endpoint_url})
-        proxy.once("PUT", "partNumber=2", Busy(400, "InvalidRequest"))
+        proxy.once("PUT", "partNumber=2", refused(400, "InvalidRequest"))
         with pytest.raises(Exception, match="UploadPartCopy: InvalidRequest"):
             await driver.move("/a", "/b")
         await driver.aclose()

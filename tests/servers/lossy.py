@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = ["Answer", "Busy", "CutAfter", "LossyProxy", "Lost", "running_lossy_proxy"]
+__all__ = ["Answer", "CutAfter", "Instead", "LossyProxy", "Lost", "refused", "running_lossy_proxy"]
 
 _HEAD = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (/\S*) HTTP/1\.1\r\n")
-_BODY = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>told to</Message></Error>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,19 @@ class CutAfter:
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
-    """The request is refused, and the server never sees it."""
+class Instead:
+    """This is answered, and the server never sees the request."""
 
-    status: int = 503
-    code: str = "SlowDown"
+    status: int
+    body: str
 
 
-Answer = Lost | CutAfter | Busy
+def refused(status: int, code: str) -> Instead:
+    """Return the refusal of a store that speaks S3."""
+    return Instead(status, f"<Error><Code>{code}</Code><Message>told to</Message></Error>")
+
+
+Answer = Lost | CutAfter | Instead
 
 
 class LossyProxy:
@@ -87,8 +91,7 @@ class LossyProxy:
                 method, target = head[1].decode(), head[2].decode()
                 self.requests.append((method, target))
                 match self.plan(method, target):
-                    case Busy(status, code):
-                        body = _BODY.format(code=code)
+                    case Instead(status, body):
                         writer.write(
                             f"HTTP/1.1 {status} told to\r\nContent-Length: {len(body)}\r\n"
                             f"Connection: close\r\n\r\n{body}".encode()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import aioboto3
@@ -100,8 +101,15 @@ class S3Connection:
         )
         # Some stores never answer it, and the library waits for that answer without end.
         client.meta.events.unregister("before-call.s3", add_expect_header)
+        client.meta.events.register("before-parse.s3.*", _try_busy_again)
         check_payloads(client, options.payload_check)
         return client
+
+
+def _try_busy_again(response_dict: dict[str, object], **_: object) -> None:
+    """Treat every 429 as a 503: the library tries the latter again, whatever code comes with it."""
+    if response_dict["status_code"] == HTTPStatus.TOO_MANY_REQUESTS:
+        response_dict["status_code"] = int(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @cache
