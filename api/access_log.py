@@ -138,7 +138,10 @@ class _Exchange:
 
 
 def _address(client: tuple[str, int] | None) -> str | None:
-    return None if client is None else f"{client[0]}:{client[1]}"
+    if client is None:
+        return None
+    # A proxy that names the client need not tell its port.
+    return f"{client[0]}:{client[1]}" if client[1] else client[0]
 
 
 def _shown_query(query: bytes) -> str:

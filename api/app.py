@@ -1,7 +1,7 @@
 """Start here: how the application is put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from anyio import create_task_group
@@ -12,13 +12,16 @@ from api.contract import build_contract
 from api.dependencies import RegistryState
 from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
+from api.forwarded import ForwardedMiddleware
 from api.logging import configure_logging
 from api.routes import router
 from api.settings import Settings, load_settings
+from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
-from core.storage import Registry
+from core.storage import NO_DESCRIPTORS, DescriptorCache, Registry
 from core.storage.purging import PeriodicPurge
+from core.storage.redis_cache import RedisDescriptorCache
 
 __all__ = ["create_app"]
 
@@ -57,17 +60,22 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        registry = Registry(driver, missing_references=settings.manifests.missing_references)
-        app.state.moorage = RegistryState(registry=registry, settings=settings)
-        try:
-            async with create_task_group() as tasks:
-                if settings.uploads.purge_enabled:
-                    tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
-                yield
-                tasks.cancel_scope.cancel()
-        finally:
+        async with AsyncExitStack() as stack:
             if owned:
-                await driver.aclose()
+                stack.push_async_callback(driver.aclose)
+            descriptors = _create_descriptor_cache(settings.cache)
+            stack.push_async_callback(descriptors.aclose)
+            registry = Registry(
+                driver,
+                missing_references=settings.manifests.missing_references,
+                descriptors=descriptors,
+            )
+            app.state.moorage = RegistryState(registry=registry, settings=settings)
+            tasks = await stack.enter_async_context(create_task_group())
+            if settings.uploads.purge_enabled:
+                tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
+            yield
+            tasks.cancel_scope.cancel()
 
     app = _Application(
         lifespan=lifespan,
@@ -80,7 +88,19 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     install_error_handlers(app)
     app.add_middleware(ErrorBoundary)
     app.add_middleware(AccessLogMiddleware, enabled=settings.log.access)
+    if ForwardedMiddleware.is_needed(settings.server):
+        app.add_middleware(ForwardedMiddleware, settings=settings.server)
     return app
+
+
+def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:
+    if settings.driver == "none":
+        return NO_DESCRIPTORS
+    return RedisDescriptorCache(
+        settings.redis_url,
+        ttl_seconds=settings.ttl_seconds,
+        timeout_seconds=settings.timeout_seconds,
+    )
 
 
 def _periodic_purge(driver: StorageDriver, settings: UploadsSettings) -> PeriodicPurge:

@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.settings_cache import CacheSettings
 from api.settings_groups import (
     DeleteSettings,
     ListsSettings,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    cache: CacheSettings = CacheSettings()
     uploads: UploadsSettings = UploadsSettings()
     manifests: ManifestsSettings = ManifestsSettings()
     delete: DeleteSettings = DeleteSettings()
@@ -267,6 +269,7 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
         return f"{where}: expected a table, got {got!r}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("String should ")
+    expected = expected.removeprefix("Value error, ")
     return f"{where}: expected {expected}, got {got!r}"
 
 

@@ -4,11 +4,15 @@
 nowhere else.
 """
 
-from typing import Any, Literal
+import json
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_settings import NoDecode
 
 from api.durations import PositiveDuration
+from api.forwarded_headers import Network, parse_host
 
 __all__ = [
     "DeleteSettings",
@@ -22,6 +26,7 @@ __all__ = [
 ]
 
 _PORT_MAX = 65535
+_UNIX = "unix"
 
 
 class Group(BaseModel):
@@ -33,6 +38,22 @@ class Group(BaseModel):
 def about(*, unit: str, off: str) -> dict[str, Any]:
     """Say in what a setting is measured, and what switches it off."""
     return {"unit": unit, "off": off}
+
+
+def _split_list(value: object) -> object:
+    """Take the text of a variable: a JSON array, or entries with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("a JSON array of texts, or texts with commas between them") from None
+    return [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+"""A list of texts; `NoDecode` leaves the reading of a variable to the validator."""
 
 
 class ServerSettings(Group):
@@ -87,6 +108,55 @@ class ServerSettings(Group):
         description="Most header fields in a request; more is refused with 431.",
         json_schema_extra=about(unit="headers", off=""),
     )
+    trusted_proxies: TextList = Field(
+        (),
+        description="Addresses and networks of the proxies whose `Forwarded` and `X-Forwarded-*` "
+        "headers are believed; `unix` is every peer over a unix socket.",
+        json_schema_extra=about(unit="", off="`[]` believes nobody"),
+    )
+    locations: Literal["relative", "absolute"] = Field(
+        "relative",
+        description="Whether `Location` headers are paths or whole URLs, for clients that cannot "
+        "resolve a path.",
+        json_schema_extra=about(unit="", off="`relative`"),
+    )
+    external_url: str | None = Field(
+        None,
+        description="What absolute locations begin with, such as `https://registry.example.com`; "
+        "without it, the scheme and host that the client used.",
+        json_schema_extra=about(unit="", off="unset"),
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if entry != _UNIX:
+                try:
+                    ip_network(entry)
+                except ValueError as error:
+                    raise ValueError(f"addresses, networks or `unix`; {error}") from None
+        return value
+
+    @field_validator("external_url")
+    @classmethod
+    def _check_external_url(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        bare = value.removesuffix("/")
+        scheme, _, host = bare.partition("://")
+        if scheme not in {"http", "https"} or parse_host(host) is None:
+            # Clients take the protocol to be at the root of a host, so that a path is of no use.
+            raise ValueError("http:// or https://, a host and perhaps a port, without a path")
+        return bare
+
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """Give the trusted proxies that have addresses, as networks."""
+        return tuple(ip_network(entry) for entry in self.trusted_proxies if entry != _UNIX)
+
+    def trusts_unix(self) -> bool:
+        """Say whether peers over a unix socket are trusted."""
+        return _UNIX in self.trusted_proxies
 
 
 class UploadsSettings(Group):

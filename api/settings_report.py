@@ -1,5 +1,6 @@
 """The settings as rows: for `moorage config` and for the table in the documentation."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -87,7 +88,7 @@ def _plain(value: object) -> object:
     """Give a value that JSON can hold; what it has no form for becomes its text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return str(value)
 
@@ -95,4 +96,6 @@ def _plain(value: object) -> object:
 def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    return "unset" if value is None else str(value)

@@ -11,7 +11,7 @@ MASK = "********"
 _SECRET_KEY = re.compile(
     r"secret|passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
 )
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=[?&]password=)[^&\s]*")
 
 
 def shown(key: tuple[str, ...], value: object) -> object:
@@ -23,7 +23,7 @@ def shown(key: tuple[str, ...], value: object) -> object:
         return MASK
     if isinstance(value, dict):
         return {name: shown((*key, str(name)), inner) for name, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [shown(key, inner) for inner in value]
     if isinstance(value, str):
         return _PASSWORD_IN_URL.sub(MASK, value)

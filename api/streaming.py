@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.errors import BodyOverdue
-from core.errors import BlobUnknown, ManifestTooLarge
+from core.errors import BlobUnknown, DriverUnavailable, ManifestTooLarge
 from core.storage import Layer
 
 __all__ = ["BlobResponse", "TruncatedContentError", "read_body", "receive_chunks"]
@@ -103,6 +103,11 @@ class BlobResponse(Response):
         ):
             wanted = self._stop - self._start
             chunk = await anext(chunks, b"") if wanted else b""
+            if wanted and reader.found_size != self._layer.size:
+                await self._layer.forget()
+                if reader.found_size is not None:
+                    # It was replaced, as a push does with damaged content: asking again helps.
+                    raise DriverUnavailable(str(self._layer.digest), "its size has changed")
             if wanted and not chunk:
                 raise BlobUnknown(digest=str(self._layer.digest), name=self._name)
             await send(

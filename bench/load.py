@@ -69,61 +69,69 @@ def run_load(spec: LoadSpec) -> LoadResult:
             return False
         return time.perf_counter() < deadline
 
-    lanes: dict[int, _Lane] = {}
+    lanes: list[_Lane] = []
+    owners: dict[int, _Lane] = {}
     with select.epoll() as poll:
         try:
-            for operation in spec.operations:
-                lane = _Lane(spec.port, operation, poll, goes_on)
-                lanes[lane.descriptor] = lane
+            lanes += [
+                _Lane(spec.port, operation, poll, owners, goes_on) for operation in spec.operations
+            ]
             began = time.perf_counter()
-            for lane in lanes.values():
+            for lane in lanes:
                 lane.begin()
-            _drive(lanes, poll)
+            _drive(len(lanes), owners, poll)
             elapsed = time.perf_counter() - began
         finally:
-            for lane in lanes.values():
+            for lane in lanes:
                 lane.close()
-    outcomes = [outcome for lane in lanes.values() for outcome in lane.outcomes]
+    outcomes = [outcome for lane in lanes for outcome in lane.outcomes]
     return LoadResult(
         elapsed_seconds=elapsed,
-        latencies_seconds=[latency for lane in lanes.values() for latency in lane.latencies],
+        latencies_seconds=[latency for lane in lanes for latency in lane.latencies],
         moved_bytes=sum(outcome.moved_bytes for outcome in outcomes),
         pushed=[item for outcome in outcomes for item in outcome.pushed],
     )
 
 
-def _drive(lanes: dict[int, "_Lane"], poll: select.epoll) -> None:
-    running = len(lanes)
+def _drive(running: int, owners: dict[int, "_Lane"], poll: select.epoll) -> None:
     while running:
         events = poll.poll(_TIMEOUT_SECONDS)
         if not events:
             raise LoadError(f"no answer for {_TIMEOUT_SECONDS} seconds")
         for descriptor, event in events:
-            lane = lanes[descriptor]
+            lane = owners[descriptor]
             if event & ~select.EPOLLOUT:
-                lane.receive()
+                lane.receive(descriptor)
                 running -= lane.is_over
             elif event:
                 lane.send()
 
 
 class _Lane:
-    """One connection, which does its operation again and again."""
+    """One connection, which does its operation again and again.
+
+    Where that leads to other ports, it has a connection to each of them too, and uses one at a
+    time.
+    """
 
     def __init__(
-        self, port: int, operation: Operation, poll: select.epoll, goes_on: Callable[[int], bool]
+        self,
+        port: int,
+        operation: Operation,
+        poll: select.epoll,
+        owners: "dict[int, _Lane]",
+        goes_on: Callable[[int], bool],
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.latencies: list[float] = []
         self.is_over = False
         self._operation = operation
         self._poll = poll
+        self._owners = owners
         self._goes_on = goes_on
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_SECONDS)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setblocking(False)  # noqa: FBT003 - it takes no keyword
-        self.descriptor = self._socket.fileno()
-        poll.register(self.descriptor, select.EPOLLIN)
+        self._port = port
+        self._sockets: dict[int, socket.socket] = {}
+        self._socket = self._connected(port)
         self._started = 0.0
         self._steps: Steps
         self._request: Request
@@ -144,8 +152,9 @@ class _Lane:
         self._ask(next(self._steps))
 
     def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
+        """Close the connections."""
+        for connection in self._sockets.values():
+            connection.close()
 
     def send(self) -> None:
         """Send until all is sent, or the socket takes no more."""
@@ -163,12 +172,14 @@ class _Lane:
             return
         self._watch_output(on=False)
 
-    def receive(self) -> None:
+    def receive(self, descriptor: int) -> None:
         """Take in what has come, and go on where that ends an answer.
 
         Raises:
             LoadError: it is not what it has to be.
         """
+        if descriptor != self._socket.fileno():
+            raise LoadError("a connection ended, or was written to, while nothing was asked")
         wanted = _HEAD_BYTES if self._answer is None else min(self._left, MIB)
         count = self._socket.recv_into(_buffer, wanted)
         if count == 0:
@@ -186,6 +197,7 @@ class _Lane:
 
     def _ask(self, request: Request) -> None:
         self._request = request
+        self._socket = self._connected(request.port or self._port)
         self._answer, self._head, self._left = None, b"", 0
         self._outgoing, self._sent_content = memoryview(request.head), 0
         self.send()
@@ -223,13 +235,25 @@ class _Lane:
             if self._goes_on(len(self.latencies)):
                 self.begin()
             else:
-                self._poll.unregister(self.descriptor)
+                for connection in self._sockets.values():
+                    self._poll.unregister(connection)
                 self.is_over = True
         else:
             self._ask(request)
+
+    def _connected(self, port: int) -> socket.socket:
+        connection = self._sockets.get(port)
+        if connection is None:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_SECONDS)
+            self._sockets[port] = connection
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setblocking(False)  # noqa: FBT003 - it takes no keyword
+            self._owners[connection.fileno()] = self
+            self._poll.register(connection, select.EPOLLIN)
+        return connection
 
     def _watch_output(self, *, on: bool) -> None:
         if on is not self._watches_output:
             self._watches_output = on
             events = select.EPOLLIN | select.EPOLLOUT if on else select.EPOLLIN
-            self._poll.modify(self.descriptor, events)
+            self._poll.modify(self._socket, events)

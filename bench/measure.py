@@ -1,5 +1,6 @@
 """Measuring: slices of load, the servers by turns, and medians of what they gave."""
 
+import math
 import multiprocessing
 import statistics
 from collections.abc import Sequence
@@ -10,13 +11,20 @@ from typing import Self
 
 from bench.load import LoadResult, LoadSpec, run_load
 from bench.operations import Fetch, Operation, PushBlob, Pushed
-from bench.scenarios import SEED_REPOSITORY, Plan, Row, Seed, seed_operations
+from bench.scenarios import (
+    SEED_REPOSITORY,
+    MemoryRow,
+    Plan,
+    Row,
+    Seed,
+    fetch_blob,
+    seed_operations,
+)
 from bench.servers import Server
 
 __all__ = ["Bench", "Figures", "MemoryFigures"]
 
-_WARM_UP_REPEATS = 20
-_MEMORY_CONNECTIONS = 4
+_WARM_UP_OPERATIONS = 20
 _GIB = 1024**3
 _SMALL_BLOB = 1
 
@@ -84,31 +92,35 @@ class Bench:
 
     def measure(self, row: Row, servers: Sequence[tuple[Server, Seed]]) -> list[list[Figures]]:
         """Return the slices of each server, which took turns; the same place, the same turn."""
-        operations = [row.make(self._plan, seed) for _, seed in servers]
-        for (server, _), operation in zip(servers, operations, strict=True):
-            repeats = _WARM_UP_REPEATS if row.size == "small" else 1
-            # The one time that what is pulled is hashed too.
-            self._clean(server, row, self._run(server, (operation,), repeats=repeats).pushed)
+        warm_up = row.warm_up or row.make
+        repeats = math.ceil(_WARM_UP_OPERATIONS / row.connections) if row.size == "small" else 1
+        for server, seed in servers:
+            # Over all connections, for all workers; the one time that what is pulled is hashed.
+            operations = (warm_up(self._plan, seed),) * row.connections
+            result = self._run(server, operations, repeats=repeats)
+            self._clean(server, row, result.pushed)
+        measured = [row.make(self._plan, seed) for _, seed in servers]
         slices: list[list[Figures]] = [[] for _ in servers]
         for _ in range(self._plan.slices):
             for place, (server, _) in enumerate(servers):
-                operation = _without_digest(operations[place])
+                operation = _without_digest(measured[place])
                 slices[place].append(self._slice(row, server, operation))
         return slices
 
-    def measure_memory(self, server: Server) -> MemoryFigures:
-        """Push huge blobs and pull another one at once, four connections each."""
+    def measure_memory(self, row: MemoryRow, server: Server) -> MemoryFigures:
+        """Push huge blobs and pull another one at once, each over a connection of its own."""
         push = PushBlob(repository="bench/huge", size=self._plan.huge_bytes, patch=True)
-        seeded = replace(push, repository=SEED_REPOSITORY)
-        blob = self._run(server, (seeded,), repeats=1).pushed[0]
-        path = f"/v2/{SEED_REPOSITORY}/blobs/{blob.digest}"
-        pull = Fetch(path=path, size=blob.size)
+        seeded: list[Pushed] = []
+        operations: list[Operation] = [push] * row.pushes
+        if row.pulls:
+            seed = replace(push, repository=SEED_REPOSITORY)
+            seeded = self._run(server, (seed,), repeats=1).pushed
+            operations += [_without_digest(fetch_blob(seeded[0]))] * row.pulls
         server.tree.reset_peak()
-        operations = (push, pull) * _MEMORY_CONNECTIONS
-        result = self._run(server, operations, repeats=1)
+        result = self._run(server, tuple(operations), repeats=1)
         peak = server.tree.peak_bytes()
-        for item in (blob, *result.pushed):
-            server.forget(item.digest)
+        for item in (*seeded, *result.pushed):
+            server.store.forget(item.digest)
         return MemoryFigures(
             throughput=result.moved_bytes / result.elapsed_seconds, peak_bytes=peak
         )
@@ -117,7 +129,10 @@ class Bench:
         server.tree.reset_peak()
         before = server.tree.cpu_seconds()
         operations = (operation,) * row.connections
-        if row.size == "small":
+        if row.total is not None:
+            repeats = max(1, row.total(self._plan) // row.connections)
+            result = self._run(server, operations, repeats=repeats)
+        elif row.size == "small":
             result = self._run(server, operations, seconds=self._plan.seconds)
         else:
             result = self._run(server, operations, repeats=1)
@@ -151,7 +166,7 @@ class Bench:
     def _clean(server: Server, row: Row, pushed: Sequence[Pushed]) -> None:
         if row.size == "large":
             for item in pushed:
-                server.forget(item.digest)
+                server.store.forget(item.digest)
 
 
 def _without_digest(operation: Operation) -> Operation:

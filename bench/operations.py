@@ -56,37 +56,53 @@ class Operation(ABC):
 
 @dataclass(slots=True, kw_only=True)
 class Fetch(Operation):
-    """GET or HEAD of one path.
+    """GET or HEAD of one path, and of where that leads.
 
     Attributes:
         path: what is asked for.
         size: what the Content-Length has to be.
         method: GET or HEAD.
         digest: what a body has to be; None, for measuring, looks at its length only.
+        redirect: whether the answer has to lead to another port, which has the content.
     """
 
     path: str
     size: int
     method: str = "GET"
     digest: str | None = None
+    redirect: bool = False
     _request: Request | None = field(init=False, default=None)
 
     def prepare(self) -> None:
-        """Make the one request that there is."""
+        """Make the first request that there is."""
+        head = format_request(self.method, self.path)
+        if self.redirect:
+            has_body = self.method == "GET"
+            self._request = Request(head=head, status=307, has_answer_body=has_body)
+        else:
+            self._request = self._ask_for_content(head)
+
+    def steps(self) -> Steps:
+        """Ask once, and once more where the answer leads to."""
+        assert self._request is not None
+        answer = yield self._request
+        if self.redirect:
+            # The signature of the address covers the host.
+            host = answer.other_host
+            head = format_request(self.method, answer.location, host=host)
+            yield self._ask_for_content(head, port=int(host.rpartition(":")[2]))
+        return Outcome(moved_bytes=self.size)
+
+    def _ask_for_content(self, head: bytes, *, port: int | None = None) -> Request:
         has_body = self.method == "GET"
-        self._request = Request(
-            head=format_request(self.method, self.path),
+        return Request(
+            head=head,
             status=200,
             length=self.size,
             digest=self.digest if has_body else None,
             has_answer_body=has_body,
+            port=port,
         )
-
-    def steps(self) -> Steps:
-        """Ask once."""
-        assert self._request is not None
-        yield self._request
-        return Outcome(moved_bytes=self.size)
 
 
 @dataclass(slots=True, kw_only=True)

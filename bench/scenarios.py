@@ -1,18 +1,30 @@
-"""The rows of the table: what is done, over how many connections, and on what."""
+"""What a table is made of: its rows, and how much of each is measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.content import MIB
 from bench.operations import Fetch, Operation, PushBlob, Pushed, PushImage
 
-__all__ = ["ROWS", "SEED_REPOSITORY", "Newest", "Plan", "Row", "Seed", "seed_operations"]
+__all__ = [
+    "PUSH_REPOSITORY",
+    "SEED_REPOSITORY",
+    "SMALL_BYTES",
+    "TAG",
+    "Goal",
+    "MemoryRow",
+    "Newest",
+    "Plan",
+    "Row",
+    "Seed",
+    "fetch_blob",
+    "seed_operations",
+]
 
 SEED_REPOSITORY = "bench/seed"
-_PUSH_REPOSITORY = "bench/push"
-_TAG = "latest"
-_SMALL_BYTES = 4096
+PUSH_REPOSITORY = "bench/push"
+TAG = "latest"
+SMALL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +35,15 @@ class Plan:
         seconds: of a slice of a row with small content.
         slices: of each row for each server; the servers take turns slice by slice.
         large_bytes: size of the blobs of the rows with large content.
-        huge_bytes: size of the blobs of the memory row.
+        huge_bytes: size of the blobs of the rows with huge content, and of the memory row.
+        images: how many are pushed in a slice of a row that counts them.
     """
 
     seconds: float
     slices: int
-    large_bytes: int = 128 * MIB
-    huge_bytes: int = 2048 * MIB
+    large_bytes: int
+    huge_bytes: int
+    images: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +69,34 @@ class Newest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What every row of a table shall reach beside the incumbent.
+
+    Attributes:
+        throughput: the least ratio.
+        cpu: the greatest ratio.
+    """
+
+    throughput: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRow:
+    """Huge blobs at once, and what a worker may hold meanwhile.
+
+    Attributes:
+        pushes: how many of them.
+        pulls: how many of another one.
+        limit_bytes: more than a worker of ours holds at any moment.
+    """
+
+    pushes: int
+    pulls: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of the table.
 
@@ -65,7 +107,10 @@ class Row:
         size: "small" counts operations, and a slice has a duration; "large" counts bytes, and a
             slice is one operation for each connection.
         make: the operation, given the plan and the seed.
-        newest: how the server that the goals speak of compares with the incumbent.
+        warm_up: another one to begin with, where `make` gives one that takes long.
+        total: how many operations a slice has instead of a duration, over all connections.
+        redirect: whether the servers send clients to their store for blobs.
+        newest: how the server that the goals speak of compares with the incumbent, if known.
     """
 
     key: str
@@ -73,118 +118,26 @@ class Row:
     connections: int
     size: Literal["small", "large"]
     make: Callable[[Plan, Seed], Operation]
-    newest: Newest
+    warm_up: Callable[[Plan, Seed], Operation] | None = None
+    total: Callable[[Plan], int] | None = None
+    redirect: bool = False
+    newest: Newest | None = None
 
 
 def seed_operations(plan: Plan) -> tuple[Operation, Operation]:
     """Return what has to be pushed once: an image of small blobs, and a large blob."""
     return (
-        PushImage(repository=SEED_REPOSITORY, tag=_TAG, blob_bytes=_SMALL_BYTES, blobs=4),
+        PushImage(repository=SEED_REPOSITORY, tag=TAG, blob_bytes=SMALL_BYTES, blobs=4),
         PushBlob(repository=SEED_REPOSITORY, size=plan.large_bytes, patch=True),
     )
 
 
-def _manifest(reference: str, seed: Seed, method: str = "GET") -> Fetch:
-    return Fetch(
-        path=f"/v2/{SEED_REPOSITORY}/manifests/{reference}",
-        size=seed.manifest.size,
-        method=method,
-        digest=seed.manifest.digest,
-    )
-
-
-def _blob(blob: Pushed, method: str = "GET") -> Fetch:
+def fetch_blob(blob: Pushed, method: str = "GET", *, redirect: bool = False) -> Fetch:
+    """Return the GET or HEAD of a blob that has been seeded."""
     return Fetch(
         path=f"/v2/{SEED_REPOSITORY}/blobs/{blob.digest}",
         size=blob.size,
         method=method,
         digest=blob.digest,
+        redirect=redirect,
     )
-
-
-def _push(size: int, *, patch: bool = False) -> PushBlob:
-    return PushBlob(repository=_PUSH_REPOSITORY, size=size, patch=patch)
-
-
-ROWS = (
-    Row(
-        key="get-manifest-tag",
-        title="GET manifest by tag",
-        connections=16,
-        size="small",
-        make=lambda _, seed: _manifest(_TAG, seed),
-        newest=Newest(throughput=3941 / 907, cpu=0.38 / 1.83),
-    ),
-    Row(
-        key="head-manifest-tag",
-        title="HEAD manifest by tag",
-        connections=16,
-        size="small",
-        make=lambda _, seed: _manifest(_TAG, seed, "HEAD"),
-        newest=Newest(throughput=4144 / 1330, cpu=0.36 / 1.25),
-    ),
-    Row(
-        key="get-manifest-digest",
-        title="GET manifest by digest",
-        connections=16,
-        size="small",
-        make=lambda _, seed: _manifest(seed.manifest.digest, seed),
-        newest=Newest(throughput=5198 / 1238, cpu=0.29 / 1.33),
-    ),
-    Row(
-        key="get-blob-small",
-        title="GET blob of 4 KiB",
-        connections=16,
-        size="small",
-        make=lambda _, seed: _blob(seed.small),
-        newest=Newest(throughput=865 / 633, cpu=1.88 / 2.63),
-    ),
-    Row(
-        key="head-blob",
-        title="HEAD blob",
-        connections=16,
-        size="small",
-        make=lambda _, seed: _blob(seed.small, "HEAD"),
-        newest=Newest(throughput=6167 / 1290, cpu=0.24 / 1.28),
-    ),
-    Row(
-        key="push-blob-small",
-        title="push blob of 4 KiB (POST, PUT)",
-        connections=8,
-        size="small",
-        make=lambda _, __: _push(_SMALL_BYTES),
-        newest=Newest(throughput=281 / 211, cpu=3.9 / 6.0),
-    ),
-    Row(
-        key="push-image",
-        title="push small image (3 x HEAD, POST, PATCH, PUT; manifest)",
-        connections=8,
-        size="small",
-        make=lambda _, __: PushImage(repository=_PUSH_REPOSITORY, blob_bytes=_SMALL_BYTES),
-        newest=Newest(throughput=57 / 38, cpu=19 / 31),
-    ),
-    Row(
-        key="get-blob-large",
-        title="GET large blob",
-        connections=4,
-        size="large",
-        make=lambda _, seed: _blob(seed.large),
-        newest=Newest(throughput=2397 / 2147, cpu=0.58 / 0.63),
-    ),
-    Row(
-        key="push-blob-large-patch",
-        title="push large blob (POST, PATCH, PUT)",
-        connections=4,
-        size="large",
-        make=lambda plan, _: _push(plan.large_bytes, patch=True),
-        newest=Newest(throughput=343 / 270, cpu=2.29 / 5.26),
-    ),
-    Row(
-        key="push-blob-large",
-        title="push large blob (POST, PUT)",
-        connections=1,
-        size="large",
-        make=lambda plan, _: _push(plan.large_bytes),
-        newest=Newest(throughput=280 / 166, cpu=2.24 / 4.67),
-    ),
-)

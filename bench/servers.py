@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import ProcessTree
+from bench.stores import Store
 
 __all__ = [
     "INCUMBENT",
+    "MOORAGE",
     "MOORAGE_CODE",
     "Server",
     "StartFailed",
@@ -24,10 +25,13 @@ __all__ = [
 ]
 
 INCUMBENT = "docker-registry"
+MOORAGE = "moorage"
 MOORAGE_CODE = Path(__file__).resolve().parents[1]
 _START_SECONDS = 30
 _STOP_SECONDS = 30
 _IDLE_SECONDS = 0.4
+# Only what the benchmark says shall count.
+_NOT_INHERITED = ("MOORAGE_", "REGISTRY_", "AWS_")
 
 
 class StartFailed(Exception):
@@ -42,55 +46,53 @@ class Server:
         name: for the report.
         port: of the loopback address.
         tree: its processes.
-        store: the root directory of what it stores.
+        store: where it keeps what it is given.
     """
 
     name: str
     port: int
     tree: ProcessTree
-    store: Path
-
-    def forget(self, digest: str) -> None:
-        """Free the disk of a blob that nobody asks for any more, behind the server's back."""
-        algorithm, _, encoded = digest.partition(":")
-        blobs = self.store / "docker" / "registry" / "v2" / "blobs"
-        shutil.rmtree(blobs / algorithm / encoded[:2] / encoded)
+    store: Store
 
 
 @contextmanager
 def running_moorage(
-    folder: Path, *, code: Path = MOORAGE_CODE, name: str = "moorage"
+    folder: Path,
+    store: Store,
+    *,
+    redirect: bool = False,
+    code: Path = MOORAGE_CODE,
+    name: str = MOORAGE,
 ) -> Iterator[Server]:
     """Run the registry of the checkout `code`, a worker for each core, until the block ends."""
-    port, store = _free_port(), folder / name / "store"
+    port = _free_port()
     command = [sys.executable, "-m", "api", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--root", str(store), "--workers", str(os.cpu_count() or 1)]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
-    variables = {**kept, "PYTHONPATH": str(code)}
-    with _running(folder / name, name, command, port, store, variables) as server:
+    command += ["--workers", str(os.cpu_count() or 1)]
+    settings = {**store.moorage_settings(redirect=redirect), "PYTHONPATH": str(code)}
+    with _running(folder / name, name, command, port, store, settings) as server:
         yield server
 
 
 @contextmanager
-def running_incumbent(folder: Path) -> Iterator[Server]:
+def running_incumbent(folder: Path, store: Store, *, redirect: bool = False) -> Iterator[Server]:
     """Run Debian's docker-registry, which uses every core, until the block ends."""
-    port, store = _free_port(), folder / INCUMBENT / "store"
+    port = _free_port()
     config = {
         "version": "0.1",
         "log": {"level": "info"},
         "storage": {
             "cache": {"blobdescriptor": "inmemory"},
             "delete": {"enabled": True},
-            "filesystem": {"rootdirectory": str(store)},
+            **store.incumbent_settings(redirect=redirect),
         },
         "http": {"addr": f"127.0.0.1:{port}", "secret": "of no worth"},
     }
     own = folder / INCUMBENT
-    own.mkdir()
+    own.mkdir(exist_ok=True)
     # JSON is YAML.
     (own / "config.yml").write_text(json.dumps(config))
     command = [INCUMBENT, "serve", str(own / "config.yml")]
-    with _running(own, INCUMBENT, command, port, store, os.environ) as server:
+    with _running(own, INCUMBENT, command, port, store, {}) as server:
         yield server
 
 
@@ -100,10 +102,12 @@ def _running(
     name: str,
     command: Sequence[str],
     port: int,
-    store: Path,
-    variables: Mapping[str, str],
+    store: Store,
+    settings: Mapping[str, str],
 ) -> Iterator[Server]:
     own.mkdir(exist_ok=True)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
+    variables = {**kept, **settings}
     log_file = own / "server.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, cwd=own, env=variables, stdout=log, stderr=log)

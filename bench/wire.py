@@ -1,6 +1,7 @@
 """HTTP/1.1 as the load generator speaks it: prepared requests out, lengths and statuses in."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from bench.content import Content
 
@@ -28,6 +29,7 @@ class Request:
         length: what the answer's Content-Length has to be; None takes any.
         digest: of the answer's body; None takes any, and hashes nothing.
         has_answer_body: whether the answer has a body at all; not so for HEAD.
+        port: of the loopback address, where it is not that of the server under test.
     """
 
     head: bytes
@@ -36,6 +38,7 @@ class Request:
     length: int | None = None
     digest: str | None = None
     has_answer_body: bool = True
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +78,42 @@ class Answer:
         Raises:
             LoadError: there is none.
         """
-        found = self.head.lower().find(b"\r\nlocation:")
-        if found < 0:
-            raise LoadError(f"an answer without a Location: {self.head!r}")
-        value = self.head[found + 11 :].partition(b"\r\n")[0].strip().decode("ascii")
+        value = self._location()
         if "://" in value:
             return "/" + value.split("/", 3)[3]
         return value
 
+    @property
+    def other_host(self) -> str:
+        """The host and port of the Location, in the form of the Host header.
+
+        Raises:
+            LoadError: there is none.
+        """
+        host = urlsplit(self._location()).netloc
+        if not host:
+            raise LoadError(f"an answer that does not lead to another host: {self.head!r}")
+        return host
+
+    def _location(self) -> str:
+        found = self.head.lower().find(b"\r\nlocation:")
+        if found < 0:
+            raise LoadError(f"an answer without a Location: {self.head!r}")
+        return self.head[found + 11 :].partition(b"\r\n")[0].strip().decode("ascii")
+
 
 def format_request(
-    method: str, path: str, *, length: int | None = None, content_type: str | None = None
+    method: str,
+    path: str,
+    *,
+    length: int | None = None,
+    content_type: str | None = None,
+    host: str = "registry",
 ) -> bytes:
     """Return the header of a request; `length` is that of its body, None for no body."""
     lines = [
         f"{method} {path} HTTP/1.1",
-        "Host: registry",
+        f"Host: {host}",
         "User-Agent: bench",
         f"Accept: {_ACCEPT}",
     ]

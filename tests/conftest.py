@@ -4,7 +4,7 @@ import pytest
 
 __all__ = ["anyio_backend", "pytest_plugins"]
 
-pytest_plugins = ["tests.parts"]
+pytest_plugins = ["tests.parts", "tests.servers.fixtures"]
 
 
 @pytest.fixture(scope="session")

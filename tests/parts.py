@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import azurite, gcs
+
 __all__ = [
     "PARTS",
     "UNPACKED",
@@ -23,11 +25,17 @@ __all__ = [
 _ROOT = "root"
 """What no package has: the right to mount a small disk."""
 
+_AZURITE = "azurite"
+"""What comes from npm: see tests/azurite."""
+
+_GCS = "fake-gcs-server"
+"""What a wheel brings that only some machines have."""
+
 PARTS = frozenset(
     line.split()[0]
     for line in Path(__file__).with_name("parts.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
-) | {_ROOT}
+) | {_ROOT, _AZURITE, _GCS}
 
 UNPACKED = Path(__file__).parents[1] / ".setup" / "parts" / "usr" / "bin"
 """Where scripts/test-parts unpacks programs whose package would start a service."""
@@ -39,6 +47,10 @@ def is_present(part: str) -> bool:
     """True if the program is on PATH or, for an absolute path, if the file is there."""
     if part == _ROOT:
         return os.geteuid() == 0
+    if part == _AZURITE:
+        return azurite.MAIN.exists() and azurite.find_node() is not None
+    if part == _GCS:
+        return gcs.find_program() is not None
     return Path(part).exists() if part.startswith("/") else shutil.which(part) is not None
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts import PARTS
+from tests.parts import PARTS, is_present
+from tests.servers import azurite
 
 __all__: list[str] = []
 
@@ -82,4 +83,14 @@ def test_present_programs_run_their_tests(tmp_path: Path) -> None:
 
 
 def test_the_list_of_parts_names_the_clients() -> None:
-    assert {"skopeo", "buildah", "podman", "docker-registry", "chromium"} <= PARTS
+    assert {"skopeo", "buildah", "podman", "docker-registry", "chromium", "azurite"} <= PARTS
+
+
+def test_what_comes_from_npm_is_present_once_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = tmp_path / "main.js"
+    monkeypatch.setattr("tests.servers.azurite.MAIN", main)
+    assert not is_present("azurite")
+    main.touch()
+    assert is_present("azurite") is (azurite.find_node() is not None)

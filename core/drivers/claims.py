@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import structlog
-from anyio import CancelScope, sleep
+from anyio import CancelScope, Event, move_on_after
 
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, WriterBusy
@@ -67,6 +67,7 @@ class Claim:
         self._owner = owner
         self._version = version
         self._lost = False
+        self._released = Event()
         self._tasks = OwnedTasks(1)
 
     @classmethod
@@ -107,7 +108,10 @@ class Claim:
     async def release(self) -> None:
         """Let go of the path. A claim that the store did not delete ends by itself."""
         with CancelScope(shield=True):
-            await self._tasks.aclose()
+            # A renewal that is on its way ends first: were it cut off, it would not be known which
+            # version the store has, and the claim would stay.
+            self._released.set()
+            await self._tasks.join()
             if self._lost:
                 return
             try:
@@ -117,13 +121,11 @@ class Claim:
 
     async def _keep(self) -> None:
         while not self._lost:
-            await sleep(_RENEWAL_SECONDS)
+            with move_on_after(_RENEWAL_SECONDS):
+                await self._released.wait()
+                return
             try:
-                # Cancelled midway it would not be known which version the store has.
-                with CancelScope(shield=True):
-                    version = await self._store.replace_claim(
-                        self._path, self._owner, self._version
-                    )
+                version = await self._store.replace_claim(self._path, self._owner, self._version)
             except DriverError as error:
                 _log.warning("claim was not renewed", path=self._path, reason=str(error))
                 continue

@@ -15,6 +15,7 @@ ENTRY_POINT_GROUP = "moorage.drivers"
 _BUILT_IN: Mapping[str, EntryPoint] = {
     name: EntryPoint(name, value, ENTRY_POINT_GROUP)
     for name, value in {
+        "azure": "core.drivers.azure:AzureDriver",
         "filesystem": "core.drivers.filesystem:FilesystemDriver",
         "gcs": "core.drivers.gcs:GCSDriver",
         "memory": "core.drivers.memory:MemoryDriver",

@@ -63,8 +63,10 @@ class OwnedTasks:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and self._failure is None:
-            self._failure = task.exception()
+        # A failure that nobody asks for is reported by the event loop, so each is asked for.
+        failure = None if task.cancelled() else task.exception()
+        if self._failure is None:
+            self._failure = failure
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -1,6 +1,7 @@
 """What the bytes of a store mean: repositories, blobs, uploads, manifests, tags, referrers."""
 
 from core.storage.blob_store import BlobStore
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import CHUNK_BYTES, FileReader
 from core.storage.layer import Layer
 from core.storage.layer_service import LayerService
@@ -24,8 +25,10 @@ __all__ = [
     "CHUNK_BYTES",
     "MAX_NAME_LENGTH",
     "NAME_PATTERN",
+    "NO_DESCRIPTORS",
     "TAG_PATTERN",
     "BlobStore",
+    "DescriptorCache",
     "FileReader",
     "Layer",
     "LayerService",

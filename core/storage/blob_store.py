@@ -6,6 +6,7 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import PathNotFound
 from core.storage import paths
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import FileReader
 
 __all__ = ["BlobStore"]
@@ -16,16 +17,36 @@ _log = structlog.get_logger()
 class BlobStore:
     """Content by digest. Whatever is stored was verified before it got its name."""
 
-    def __init__(self, driver: StorageDriver) -> None:
+    def __init__(
+        self, driver: StorageDriver, descriptors: DescriptorCache = NO_DESCRIPTORS
+    ) -> None:
         self._driver = driver
+        self._descriptors = descriptors
 
     async def find_size(self, digest: Digest) -> int | None:
         """Return the size in bytes of the content of `digest`, or None if it is not here."""
         try:
             found = await self._driver.stat(paths.blob_data(digest))
         except PathNotFound:
+            await self._descriptors.forget(digest)
             return None
         return None if found.is_directory else found.size
+
+    async def find_known_size(self, digest: Digest) -> int | None:
+        """Return the size from the cache, or else from the store, or None if it is in neither.
+
+        Good for reading, which finds out what is gone; never for a promise that it is there.
+        """
+        size = await self._descriptors.find_size(digest)
+        if size is None:
+            size = await self.find_size(digest)
+            if size is not None:
+                await self._descriptors.remember(digest, size)
+        return size
+
+    async def forget(self, digest: Digest) -> None:
+        """Drop what the cache says of content that was found missing, or of another size."""
+        await self._descriptors.forget(digest)
 
     async def find(self, digest: Digest) -> bytes | None:
         """Return small content whole, verified once more, or None if it is not here.

@@ -24,11 +24,16 @@ class FileReader(AsyncResource):
     allowed, and read as the end of the file. Nothing is opened before the first read.
 
     Not to be used by two tasks at once.
+
+    Attributes:
+        size: in bytes, as it was looked up.
+        found_size: the same when `chunks` opened the file; None before, or if there is none.
     """
 
     def __init__(self, driver: StorageDriver, path: str, size: int) -> None:
         """Prepare to read `path`, which held `size` bytes when it was looked up."""
         self.size = size
+        self.found_size: int | None = None
         self._driver = driver
         self._path = path
         self._position = 0
@@ -90,6 +95,7 @@ class FileReader(AsyncResource):
         except PathNotFound:
             return
         async with source:
+            self.found_size = source.size
             while chunk := await source.read(CHUNK_BYTES):
                 yield chunk
 

@@ -4,6 +4,7 @@ from core.digest import Digest
 from core.drivers import RedirectMethod, StorageDriver
 from core.storage import paths
 from core.storage.blob_store import BlobStore
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import FileReader
 
 __all__ = ["Layer"]
@@ -18,17 +19,28 @@ class Layer:
     """
 
     def __init__(
-        self, driver: StorageDriver, digest: Digest, *, content_digest: Digest, size: int
+        self,
+        driver: StorageDriver,
+        digest: Digest,
+        *,
+        content_digest: Digest,
+        size: int,
+        descriptors: DescriptorCache = NO_DESCRIPTORS,
     ) -> None:
         """Prepare a layer whose bytes are stored under `content_digest`."""
         self.digest = digest
         self.size = size
         self._driver = driver
         self._content_digest = content_digest
+        self._blobs = BlobStore(driver, descriptors)
 
     def open(self) -> FileReader:
         """Return a reader of the content, to be closed by the caller."""
-        return BlobStore(self._driver).reader(self._content_digest, self.size)
+        return self._blobs.reader(self._content_digest, self.size)
+
+    async def forget(self) -> None:
+        """Drop what a cache says of the content, which was found missing or of another size."""
+        await self._blobs.forget(self._content_digest)
 
     async def redirect_url(self, method: RedirectMethod) -> str | None:
         """Return a URL of the store with the content, or None if it has to be read here."""

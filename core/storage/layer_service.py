@@ -11,6 +11,7 @@ from core.drivers import StorageDriver
 from core.errors import BlobUnknown, PathNotFound, UploadUnknown
 from core.storage import paths
 from core.storage.blob_store import BlobStore
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.layer import Layer
 from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
@@ -26,31 +27,45 @@ _log = structlog.get_logger()
 class LayerService:
     """Blobs as one repository links them. Every read goes through the link."""
 
-    def __init__(self, driver: StorageDriver, name: RepositoryName) -> None:
+    def __init__(
+        self,
+        driver: StorageDriver,
+        name: RepositoryName,
+        descriptors: DescriptorCache = NO_DESCRIPTORS,
+    ) -> None:
         self._driver = driver
         self._name = name
-        self._blobs = BlobStore(driver)
+        self._descriptors = descriptors
+        self._blobs = BlobStore(driver, descriptors)
 
     async def find(self, digest: Digest) -> Layer | None:
         """Return a blob that the repository links and that is there, or None."""
         target = await find_link(self._driver, paths.layer_link(self._name, digest), digest)
-        if target is None:
-            return None
-        size = await self._blobs.find_size(target)
-        if size is None:
+        size = None if target is None else await self._blobs.find_size(target)
+        if target is None or size is None:
             return None
         return Layer(self._driver, digest, content_digest=target, size=size)
 
     async def fetch(self, digest: Digest) -> Layer:
         """Return a blob to be read.
 
+        The store itself says whether the repository links it. With a cache of descriptors, what
+        somebody took out of the store in another way may be noticed only when it is read.
+
         Raises:
             BlobUnknown: the repository does not link it, or its content is gone.
         """
-        layer = await self.find(digest)
-        if layer is None:
+        target = await find_link(self._driver, paths.layer_link(self._name, digest), digest)
+        size = None if target is None else await self._blobs.find_known_size(target)
+        if target is None or size is None:
             raise BlobUnknown(digest=str(digest), name=str(self._name))
-        return layer
+        return Layer(
+            self._driver,
+            digest,
+            content_digest=target,
+            size=size,
+            descriptors=self._descriptors,
+        )
 
     async def exists(self, digest: Digest) -> bool:
         """Say whether the repository links the blob and its content is there."""
@@ -125,12 +140,11 @@ class LayerService:
         """
         if not self._driver.flat:
             return await self.resume(upload_id, algorithm)
-        started_at = await self._find_start(upload_id)
         upload = LayerUpload(
             self._driver,
             self._name,
             upload_id,
-            started_at=started_at,
+            started_at=await self._find_start(upload_id),
             offset=0,
             algorithm=algorithm,
         )

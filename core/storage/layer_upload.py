@@ -1,6 +1,7 @@
 """`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
 
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 
@@ -293,10 +294,12 @@ class LayerUpload(AsyncResource):
     async def _remove_leftovers(self) -> None:
         """Remove what a published upload leaves, which cannot undo that it was published."""
         try:
+            await self._remove_resources()
             if self._writer is not None:
                 writer, self._writer = self._writer, None
-                await writer.cancel()
-            await self._remove_resources()
+                with suppress(PathNotFound):
+                    # What it has claimed has just been removed.
+                    await writer.aclose()
         except DriverError as error:
             _log.warning("upload was not removed", upload_id=self.upload_id, reason=str(error))
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameInvalid, PathNotFound
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.manifest_service import MissingReferences
 from core.storage.names import MAX_NAME_LENGTH, RepositoryName
 from core.storage.repository import Repository
@@ -18,15 +19,25 @@ class Registry:
     """The store as a whole. It keeps no state: any number may work on one store."""
 
     def __init__(
-        self, driver: StorageDriver, *, missing_references: MissingReferences = "refuse"
+        self,
+        driver: StorageDriver,
+        *,
+        missing_references: MissingReferences = "refuse",
+        descriptors: DescriptorCache = NO_DESCRIPTORS,
     ) -> None:
-        """Serve what `driver` stores, which is to be closed by whoever opened it."""
+        """Serve what `driver` stores; it and `descriptors` are closed by whoever opened them."""
         self._driver = driver
+        self._descriptors = descriptors
         self._missing_references = missing_references
 
     def repository(self, name: RepositoryName) -> Repository:
         """Return a handle on a repository, which need not exist. No I/O."""
-        return Repository(self._driver, name, missing_references=self._missing_references)
+        return Repository(
+            self._driver,
+            name,
+            missing_references=self._missing_references,
+            descriptors=self._descriptors,
+        )
 
     async def check(self) -> None:
         """Return if the store answers; an empty one does.

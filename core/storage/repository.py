@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from core.drivers import StorageDriver
 from core.errors import NameUnknown, PathNotFound
 from core.storage import paths
+from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.layer_service import LayerService
 from core.storage.manifest_service import ManifestService, MissingReferences
 from core.storage.names import RepositoryName, Tag
@@ -31,9 +32,10 @@ class Repository:
         name: RepositoryName,
         *,
         missing_references: MissingReferences = "refuse",
+        descriptors: DescriptorCache = NO_DESCRIPTORS,
     ) -> None:
         self.name = name
-        self.layers = LayerService(driver, name)
+        self.layers = LayerService(driver, name, descriptors)
         self.tags = TagService(driver, name)
         self.referrers = ReferrersService(driver, name)
         self.manifests = ManifestService(

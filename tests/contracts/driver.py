@@ -835,7 +835,8 @@ class DriverContract(ABC):
             # Here, uncommitted bytes are no file that could be moved.
             await writer.cancel()
             return
-        with pytest.raises(PathNotFound):
+        # A writer may hold back a small chunk, and find out later.
+        with contextlib.suppress(PathNotFound):
             await writer.write(b"more")
         with pytest.raises(PathNotFound):
             await writer.commit()

@@ -1,49 +1,53 @@
-"""The servers that drivers are tested on, and how their tests report."""
+"""Stores of single tests on servers that many share, and how tests of drivers report."""
 
-import os
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from azure.storage.blob import ContainerClient
 
+from core.drivers import StorageDriver, create_driver
 from tests.drivers.gcs_backdoor import GCSBackdoor
-from tests.servers.gcs import find_program, running_gcs
-from tests.servers.moto import running_moto
-from tests.servers.seaweedfs import S3Server, running_seaweedfs
+from tests.drivers.s3_backdoor import Backdoor
+from tests.servers.azurite import ACCOUNT_KEY, Azurite
+from tests.servers.seaweedfs import S3Server
 
-__all__ = ["fake_gcs", "gcs", "moto", "seaweedfs"]
+__all__ = ["backdoor", "bucket", "container", "prefix", "s3_driver"]
 
 # Shows the values that an assertion of the shared suite compared.
 pytest.register_assert_rewrite("tests.contracts.driver")
 
 
-@pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One server for all tests of a worker; each of them has a prefix of its own."""
-    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[S3Server]:
-    """Another such server, whose listings are in the order of AWS."""
-    with running_moto() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one server for all tests of a worker; each of them has its own bucket."""
-    if find_program() is None:
-        reason = "missing: fake-gcs-server, whose wheel is for Linux on x86-64 only"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    with running_gcs(tmp_path_factory.mktemp("gcs")) as url:
-        yield url
+@pytest.fixture
+def prefix() -> str:
+    """Where the store of one test begins in the bucket."""
+    return f"test-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
-async def gcs(fake_gcs: str) -> AsyncIterator[GCSBackdoor]:
-    """A new bucket on that server."""
-    async with GCSBackdoor(fake_gcs) as backdoor:
+async def s3_driver(seaweedfs: S3Server, prefix: str) -> AsyncIterator[StorageDriver]:
+    """An S3 driver whose store is empty."""
+    driver = create_driver("s3", seaweedfs.settings(root_prefix=prefix))
+    yield driver
+    await driver.aclose()
+
+
+@pytest.fixture
+def backdoor(seaweedfs: S3Server) -> Backdoor:
+    """The same server without the driver."""
+    return Backdoor(seaweedfs)
+
+
+@pytest.fixture(scope="session")
+def container(azurite: Azurite) -> Iterator[ContainerClient]:
+    """A plain client of the container that all tests on Azurite share."""
+    with ContainerClient(azurite.endpoint_url, "registry", credential=ACCOUNT_KEY) as client:
+        client.create_container()
+        yield client
+
+
+@pytest.fixture
+async def bucket(gcs: str) -> AsyncIterator[GCSBackdoor]:
+    """A new bucket on the emulator of Google's storage, with a plain client of it."""
+    async with GCSBackdoor(gcs) as backdoor:
         yield backdoor

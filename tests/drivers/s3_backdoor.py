@@ -11,7 +11,7 @@ from core.drivers import CheckedDriver, StorageDriver
 from core.drivers.s3 import S3Driver
 from tests.servers.seaweedfs import S3Server
 
-__all__ = ["Backdoor", "s3_of"]
+__all__ = ["Backdoor", "record_requests", "s3_of"]
 
 
 def s3_of(driver: StorageDriver) -> S3Driver:
@@ -19,6 +19,19 @@ def s3_of(driver: StorageDriver) -> S3Driver:
     assert isinstance(driver, CheckedDriver)
     assert isinstance(driver.driver, S3Driver)
     return driver.driver
+
+
+async def record_requests(driver: StorageDriver) -> list[str]:
+    """Return a list that grows by the operation of each request that the driver sends."""
+    connection = s3_of(driver)._connection
+    requests: list[str] = []
+
+    def on_send(event_name: str, **_: object) -> None:
+        requests.append(event_name.rpartition(".")[2])
+
+    async with connection.call("/") as client:
+        client.meta.events.register("before-send.s3", on_send)
+    return requests
 
 
 @cache

@@ -1,36 +1,14 @@
-"""The S3 driver held to its contract, on two servers that stand in for the stores of this world."""
+"""The S3 driver held to its contract on SeaweedFS, which keeps its objects on disk."""
 
-import uuid
 from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
 
-from core.drivers import StorageDriver, create_driver
-from tests.contracts.driver import DriverContract
-from tests.drivers.s3_backdoor import Backdoor
+from tests.drivers.s3_contract import S3Contract
 from tests.servers.seaweedfs import S3Server
 
 __all__: list[str] = []
-
-
-class S3Contract(DriverContract):
-    """The contract on `server`, each test with a prefix of its own in one bucket."""
-
-    @pytest.fixture
-    def driver(self, server: S3Server) -> StorageDriver:
-        self.prefix = f"test-{uuid.uuid4().hex}"
-        self.backdoor = Backdoor(server)
-        return create_driver("s3", server.settings(root_prefix=f"/{self.prefix}/"))
-
-    async def stored(self, driver: StorageDriver, path: str) -> bytes | None:
-        return await self.backdoor.read(self.prefix + path)
-
-    async def plant(self, driver: StorageDriver, path: str, content: bytes) -> None:
-        await self.backdoor.write(self.prefix + path, content)
-
-    async def leftovers(self, driver: StorageDriver) -> set[str]:
-        return await self.backdoor.everything(self.prefix)
 
 
 class TestS3DriverOnSeaweedFS(S3Contract):
@@ -42,16 +20,3 @@ class TestS3DriverOnSeaweedFS(S3Contract):
     @pytest.fixture
     def server(self, seaweedfs: S3Server) -> S3Server:
         return seaweedfs
-
-
-class TestS3DriverOnMoto(S3Contract):
-    """It lists in the order of keys, as AWS does."""
-
-    beyond_the_server: ClassVar[Mapping[str, str]] = {
-        "test_an_appender_notices_that_its_bytes_were_deleted": "moto answers a part of an upload "
-        "that was aborted with an internal error instead of NoSuchUpload"
-    }
-
-    @pytest.fixture
-    def server(self, moto: S3Server) -> S3Server:
-        return moto

@@ -18,9 +18,14 @@ _ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
-    """Where a store is, and who may use it."""
+    """Where a store is, and who may use it.
+
+    Attributes:
+        master_url: where SeaweedFS itself is looked after; empty for other servers.
+    """
 
     endpoint_url: str
+    master_url: str = ""
     bucket: str = "registry"
     access_key_id: str = "testkey"
     secret_access_key: str = "testsecret"
@@ -48,7 +53,9 @@ def running_seaweedfs(directory: Path) -> Iterator[S3Server]:
     """Run a server that keeps its files in a directory, until the block ends."""
     # Every port is also used with 10000 added to it.
     first = find_ports(5, below=22768)
-    server = S3Server(endpoint_url=f"http://{_ADDRESS}:{first + 3}")
+    server = S3Server(
+        endpoint_url=f"http://{_ADDRESS}:{first + 3}", master_url=f"http://{_ADDRESS}:{first}"
+    )
     arguments = [
         str(program()),
         "mini",

@@ -12,7 +12,9 @@ from typing import Literal
 
 __all__ = ["Fault", "Rule", "Seen", "Weather", "running_weather"]
 
-Kind = Literal["refuse", "hang", "answer", "reset request", "cut answer", "reset answer", "slow"]
+Kind = Literal[
+    "refuse", "hang", "answer", "reset request", "lose answer", "cut answer", "reset answer", "slow"
+]
 
 _PIECE = 16 * 1024
 _HEAD_LIMIT = 256 * 1024
@@ -28,7 +30,8 @@ class Fault:
     Attributes:
         kind: `refuse` closes the connection unanswered; `hang` never answers; `answer` answers
             with `status`; `reset request` resets the connection after `after` bytes of the
-            request's body; `cut answer` ends the connection after `after` bytes of the answer's
+            request's body; `lose answer` resets it once the store has done what was asked;
+            `cut answer` ends the connection after `after` bytes of the answer's
             body, and `reset answer` resets it there; `slow` lets through `rate` bytes a second.
         status: of the answer.
         after: in bytes.
@@ -205,7 +208,11 @@ async def _send_body(
 async def _return_answer(
     store: asyncio.StreamReader, client: asyncio.StreamWriter, fault: Fault | None
 ) -> None:
-    client.write(await store.readuntil(b"\r\n\r\n"))
+    head = await store.readuntil(b"\r\n\r\n")
+    if fault is not None and fault.kind == "lose answer":
+        _reset(client)
+        return
+    client.write(head)
     passed = 0
     while piece := await store.read(_PIECE):
         if fault is not None and fault.kind in {"cut answer", "reset answer"}:

@@ -87,6 +87,14 @@ def test_a_driver_without_a_table_gets_no_options() -> None:
     assert Settings.model_validate({"storage": {"driver": "memory"}}).storage.driver_options() == {}
 
 
+@pytest.mark.parametrize("text", ['["10.0.0.0/8", "::1"]', "10.0.0.0/8,::1", " 10.0.0.0/8 , ::1,"])
+def test_a_variable_gives_a_list_as_json_or_with_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("MOORAGE_SERVER__TRUSTED_PROXIES", text)
+    assert load_settings().server.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().server.port = 1  # type: ignore[misc]
@@ -106,6 +114,10 @@ def test_the_constructor_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -
         ("MOORAGE_SERVER_PORT", "1", "unknown variable, expected MOORAGE_<GROUP>__<KEY>; did you"),
         ("MOORAGE_LOG__LEVEL", "loud", "log.level: expected 'debug', 'info', 'warning' or 'error'"),
         ("MOORAGE_DELETE__ENABLED", "maybe", "delete.enabled: expected a valid boolean"),
+        ("MOORAGE_SERVER__TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+        ("MOORAGE_SERVER__TRUSTED_PROXIES", '["::1"', "expected a JSON array of texts, or texts"),
+        ("MOORAGE_SERVER__TRUSTED_PROXIES", "[1]", "trusted_proxies.0: expected a valid string"),
+        ("MOORAGE_SERVER__EXTERNAL_URL", "https://a/b", "expected http:// or https://, a host and"),
         ("MOORAGE_STORAGE__TAPE", "7", "storage.tape: expected a table, got '7'"),
         ("MOORAGE_STORAGE__DRIVER", "", "storage.driver: expected match pattern"),
     ],

@@ -213,15 +213,17 @@ class S3Appender(FileWriter):
 
         try:
             _, etag = await both(send, put)
+            part = stream.parts[-1]
+            if part.etag != etag:
+                # Under some kinds of encryption the two do not tell that they are the same.
+                await put_tail(self._connection, self._path, content, part)
         except PathNotFound:
             await delete_tail(self._connection, self._path)
             raise
-        part = stream.parts[-1]
-        if part.etag != etag:
-            # Under some kinds of encryption the two do not tell that they are the same.
-            await put_tail(self._connection, self._path, content, part)
-        content.seek(0, SEEK_END)
-        stream.take_back(content)
+        finally:
+            # Nothing may be sent behind the small part, also where its tail was not kept.
+            content.seek(0, SEEK_END)
+            stream.take_back(content)
 
     async def _open_upload(self) -> MultipartUpload:
         """Return the upload, if its path is still claimed."""

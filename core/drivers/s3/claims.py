@@ -75,11 +75,8 @@ class S3Claims(ClaimStore):
         content = owner + b" " + uuid.uuid4().hex.encode("ascii")
         try:
             written = await self._put(path, content, version)
-        except ClientError as error:
-            retries = error.response["ResponseMetadata"].get("RetryAttempts", 0)
-            if not retries:
-                return None
-            # The first answer may have been lost, and the second try have met its own object.
+        except ClientError:
+            # The first answer may have been lost, and another try have met its own object.
             return await self._version_of(path, content)
         except PathNotFound:
             # What was to be replaced is gone.

@@ -15,6 +15,7 @@ from botocore.loaders import Loader, create_loader
 from core.drivers.s3.faults import s3_faults
 from core.drivers.s3.keys import Keys
 from core.drivers.s3.options import S3Options
+from core.drivers.s3.payloads import check_payloads
 
 if TYPE_CHECKING:
     # The types of the library are a package for development only.
@@ -99,6 +100,7 @@ class S3Connection:
         )
         # Some stores never answer it, and the library waits for that answer without end.
         client.meta.events.unregister("before-call.s3", add_expect_header)
+        check_payloads(client, options.payload_check)
         return client
 
 
@@ -123,7 +125,7 @@ def _config(options: S3Options) -> AioConfig:
         response_checksum_validation="when_required",
         s3={
             "addressing_style": "path" if options.path_style else "auto",
-            "payload_signing_enabled": options.sign_payloads,
+            "payload_signing_enabled": options.payload_check == "sha256",
         },
     )
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-__all__ = ["MAX_PARTS", "MAX_PART_BYTES", "MIN_PART_BYTES", "Encryption", "S3Options"]
+__all__ = [
+    "MAX_PARTS",
+    "MAX_PART_BYTES",
+    "MIN_PART_BYTES",
+    "Encryption",
+    "PayloadCheck",
+    "S3Options",
+]
 
 MIN_PART_BYTES = 5 * 1024 * 1024
 """The store refuses smaller parts, except as the last one."""
@@ -11,7 +18,10 @@ MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_PART_BYTES = 5 * 1024 * 1024 * 1024
 MAX_PARTS = 10_000
 
+_PARTS_OF_A_SIZE = 900
+
 Encryption = Literal["none", "AES256", "aws:kms"]
+PayloadCheck = Literal["sha256", "md5", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +44,12 @@ class S3Options:
     encryption: Encryption = "none"
     kms_key_id: str = ""
     storage_class: str = ""
-    sign_payloads: bool = True
+    payload_check: PayloadCheck = "sha256"
     conditional_writes: bool = True
     part_bytes: int = 10 * 1024 * 1024
     part_concurrency: int = 3
     copy_threshold_bytes: int = 32 * 1024 * 1024
-    copy_part_bytes: int = 32 * 1024 * 1024
+    copy_part_bytes: int = 64 * 1024 * 1024
     copy_concurrency: int = 16
     redirect: bool = True
     redirect_seconds: int = 1200
@@ -54,6 +64,8 @@ class S3Options:
             raise ValueError("the S3 driver needs the name of a bucket")
         if self.encryption not in get_args(Encryption):
             raise ValueError(f"encryption is one of {get_args(Encryption)}")
+        if self.payload_check not in get_args(PayloadCheck):
+            raise ValueError(f"payload_check is one of {get_args(PayloadCheck)}")
         for name in ("part_bytes", "copy_part_bytes"):
             if not MIN_PART_BYTES <= getattr(self, name) <= MAX_PART_BYTES:
                 raise ValueError(f"{name} is from {MIN_PART_BYTES} to {MAX_PART_BYTES}")
@@ -63,14 +75,15 @@ class S3Options:
     def part_size(self, number: int) -> int:
         """Return how large part `number`, from 1, shall be.
 
-        It doubles every thousand parts, so that the ten thousand parts which the store allows
-        suffice for more than the 5 TiB that an object may have.
+        It doubles every nine hundred parts, so that the ten thousand parts which the store allows
+        suffice for the 5 TiB that an object may have, whatever `part_bytes` is.
         """
-        return min(self.part_bytes << ((number - 1) // 1000), MAX_PART_BYTES)
+        return min(self.part_bytes << ((number - 1) // _PARTS_OF_A_SIZE), MAX_PART_BYTES)
 
     def smallest_part(self, number: int) -> int:
         """Return the size below which a last part `number` is sent again when more comes.
 
         Were parts kept that are much smaller than planned, their number would not suffice.
         """
-        return max(MIN_PART_BYTES, self.part_size(number) // 2 if number > 1000 else 0)  # noqa: PLR2004
+        grown = self.part_size(number) // 2 if number > _PARTS_OF_A_SIZE else 0
+        return max(MIN_PART_BYTES, grown)

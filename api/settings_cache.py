@@ -1,0 +1,40 @@
+"""The optional cache that nodes share."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from api.settings_groups import Group, about
+
+__all__ = ["CacheSettings"]
+
+
+class CacheSettings(Group):
+    """Where the sizes of blobs are remembered, so that the store need not be asked for them."""
+
+    driver: Literal["none", "redis"] = Field(
+        "none",
+        description="Shared cache of the sizes of blobs; `redis` saves one request to the store "
+        "for each pull, which pays where the store is an object store.",
+        json_schema_extra=about(unit="", off="`none`"),
+    )
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(redis|rediss|unix)://\S+$",
+        description="Where Redis is, as `redis://user:password@host:port/database`; `rediss` is "
+        "the same over TLS.",
+        json_schema_extra=about(unit="", off=""),
+    )
+    ttl_seconds: int = Field(
+        600,
+        ge=1,
+        description="How long an entry is kept, and so how long `HEAD` may go on to tell of "
+        "content that somebody took out of the store behind the registry's back.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    timeout_seconds: float = Field(
+        0.25,
+        gt=0,
+        description="How long one call to the cache may take before the registry does without.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
