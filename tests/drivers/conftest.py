@@ -12,7 +12,7 @@ from tests.drivers.s3_backdoor import Backdoor
 from tests.servers.azurite import ACCOUNT_KEY, Azurite
 from tests.servers.seaweedfs import S3Server
 
-__all__ = ["backdoor", "bucket", "container", "prefix", "s3_driver"]
+__all__ = ["backdoor", "container", "gcs", "prefix", "s3_driver"]
 
 # Shows the values that an assertion of the shared suite compared.
 pytest.register_assert_rewrite("tests.contracts.driver")
@@ -47,7 +47,7 @@ def container(azurite: Azurite) -> Iterator[ContainerClient]:
 
 
 @pytest.fixture
-async def bucket(gcs: str) -> AsyncIterator[GCSBackdoor]:
-    """A new bucket on the emulator of Google's storage, with a plain client of it."""
-    async with GCSBackdoor(gcs) as backdoor:
+async def gcs(fake_gcs: str) -> AsyncIterator[GCSBackdoor]:
+    """A new bucket on the emulator of Google's."""
+    async with GCSBackdoor(fake_gcs) as backdoor:
         yield backdoor

@@ -33,9 +33,9 @@ SESSION = "application/x-docker-upload-session"
 
 class TestGCSDriver(DriverContract):
     @pytest.fixture
-    def driver(self, bucket: GCSBackdoor) -> StorageDriver:
-        self.backdoor = bucket
-        return bucket.driver()
+    def driver(self, gcs: GCSBackdoor) -> StorageDriver:
+        self.backdoor = gcs
+        return gcs.driver()
 
     async def stored(self, driver: StorageDriver, path: str) -> bytes | None:
         return await self.backdoor.read(path)
@@ -52,23 +52,25 @@ def test_a_bucket_has_to_be_named() -> None:
         create_driver("gcs", {"bucket": ""})
 
 
-async def test_a_closed_driver_asks_nobody(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_a_closed_driver_asks_nobody(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     await driver.put("/a", b"")
     await driver.aclose()
     with pytest.raises(DriverUnavailable, match="closed"):
         await driver.get("/a")
 
 
-async def test_a_bucket_that_is_missing_is_a_fault_of_the_root(gcs: str) -> None:
-    driver = create_driver("gcs", {"bucket": "nobodys", "endpoint_url": gcs, "anonymous": True})
+async def test_a_bucket_that_is_missing_is_a_fault_of_the_root(fake_gcs: str) -> None:
+    driver = create_driver(
+        "gcs", {"bucket": "nobodys", "endpoint_url": fake_gcs, "anonymous": True}
+    )
     with pytest.raises(DriverUnavailable, match="404 Not Found"):
         await driver.stat("/")
     await driver.aclose()
 
 
-async def test_two_prefixes_share_a_bucket_and_nothing_else(bucket: GCSBackdoor) -> None:
-    one, two = bucket.driver(root_prefix=""), bucket.driver(root_prefix="one")
+async def test_two_prefixes_share_a_bucket_and_nothing_else(gcs: GCSBackdoor) -> None:
+    one, two = gcs.driver(root_prefix=""), gcs.driver(root_prefix="one")
     await one.put("/a", b"at the root")
     await two.put("/a", b"below")
     assert await one.get("/a") == b"at the root"
@@ -80,9 +82,9 @@ async def test_two_prefixes_share_a_bucket_and_nothing_else(bucket: GCSBackdoor)
 # What the incumbent keeps of an upload stands at the path of its content, under a type of its own.
 
 
-async def test_an_upload_of_the_incumbent_is_no_file(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
-    await bucket.write("/a/b", b"the tail of a resumable upload", SESSION)
+async def test_an_upload_of_the_incumbent_is_no_file(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await gcs.write("/a/b", b"the tail of a resumable upload", SESSION)
     for call in (
         driver.get("/a/b"),
         driver.stat("/a/b"),
@@ -97,12 +99,12 @@ async def test_an_upload_of_the_incumbent_is_no_file(bucket: GCSBackdoor) -> Non
             await call
     assert await list_names(driver, "/a") == []
     await driver.delete("/a")
-    assert await bucket.everything() == {}
+    assert await gcs.everything() == {}
 
 
-async def test_an_upload_takes_the_place_of_one_of_the_incumbent(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
-    await bucket.write("/a", b"the tail of a resumable upload", SESSION)
+async def test_an_upload_takes_the_place_of_one_of_the_incumbent(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
+    await gcs.write("/a", b"the tail of a resumable upload", SESSION)
     async with await driver.open_appender("/a", create=True) as writer:
         await writer.write(b"content")
         await writer.commit()
@@ -120,18 +122,18 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "count", [1, 31, 32, 33, 64, 65, pytest.param(1025, marks=pytest.mark.slow)]
 )
-async def test_any_number_of_parts_becomes_one_object(bucket: GCSBackdoor, count: int) -> None:
-    driver = bucket.driver(part_bytes=1000, part_concurrency=16)
+async def test_any_number_of_parts_becomes_one_object(gcs: GCSBackdoor, count: int) -> None:
+    driver = gcs.driver(part_bytes=1000, part_concurrency=16)
     content = b"".join(hashlib.sha256(b"%d" % n).digest() * 32 for n in range(count))[
         : count * 1000 - 1
     ]
     await write_all(driver, "/written", content)
-    assert await bucket.read("/written") == content
-    assert set(await bucket.everything()) == {"/written"}
+    assert await gcs.read("/written") == content
+    assert set(await gcs.everything()) == {"/written"}
 
 
-async def test_parts_of_many_appenders_become_one_object(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver(part_bytes=1000)
+async def test_parts_of_many_appenders_become_one_object(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver(part_bytes=1000)
     await driver.create_upload("/a")
     content = b""
     for number in range(12):
@@ -140,27 +142,27 @@ async def test_parts_of_many_appenders_become_one_object(bucket: GCSBackdoor) ->
         content += chunk
     async with await driver.open_appender("/a") as writer:
         await writer.commit()
-    assert await bucket.read("/a") == content
-    assert set(await bucket.everything()) == {"/a"}
+    assert await gcs.read("/a") == content
+    assert set(await gcs.everything()) == {"/a"}
 
 
-async def test_content_of_one_part_is_stored_by_the_commit_alone(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_content_of_one_part_is_stored_by_the_commit_alone(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     async with await driver.open_writer("/a") as writer:
         await writer.write(bytes(300_000))
         await sleep(0.05)
-        assert await bucket.everything() == {}
+        assert await gcs.everything() == {}
         await writer.commit()
-    await bucket.remove("/a")
+    await gcs.remove("/a")
     async with await driver.open_writer("/b") as writer:
         await writer.write(bytes(300_001))
         await sleep(0.5)
-        (part,) = await bucket.everything()
+        (part,) = await gcs.everything()
         assert part.startswith("/b~parts/")
 
 
-async def test_what_was_composed_has_to_have_the_checksum_of_its_parts(bucket: GCSBackdoor) -> None:
-    driver = gcs_of(bucket.driver())
+async def test_what_was_composed_has_to_have_the_checksum_of_its_parts(gcs: GCSBackdoor) -> None:
+    driver = gcs_of(gcs.driver())
     await driver.put("/a", b"some ")
     await driver.put("/b", b"content")
     first = await driver._bucket.find("some/where/a")
@@ -177,28 +179,28 @@ async def test_what_was_composed_has_to_have_the_checksum_of_its_parts(bucket: G
             assert second is not None
             return await super().compose([second, first], key)
 
-    swapping = SwappingBucket(driver._bucket._client, bucket.bucket)
+    swapping = SwappingBucket(driver._bucket._client, gcs.bucket)
     with pytest.raises(DriverUnavailable, match="differ from the parts"):
         await compose_all(swapping, [first, second], "some/where/d")
-    assert set(await bucket.everything()) == {"/a", "/b", "/c"}
+    assert set(await gcs.everything()) == {"/a", "/b", "/c"}
 
 
-async def test_every_part_is_stored_with_its_md5(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_every_part_is_stored_with_its_md5(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     content = bytes(range(256)) * 1000
     await append(driver, "/a", content, create=True)
-    parts = await bucket.everything()
+    parts = await gcs.everything()
     assert parts["/a~upload/00000001~part"]["md5Hash"] == base64.b64encode(
         hashlib.md5(content).digest()  # noqa: S324 - it is what the store has
     ).decode("ascii")
 
 
-async def test_a_writer_is_discarded_while_the_store_is_slow(bucket: GCSBackdoor) -> None:
-    with running_weather(bucket.url) as weather:
+async def test_a_writer_is_discarded_while_the_store_is_slow(gcs: GCSBackdoor) -> None:
+    with running_weather(gcs.url) as weather:
         weather.rule = lambda seen: (
             Fault(kind="slow", rate=1_000_000) if seen.method == "POST" else None
         )
-        driver = bucket.driver(endpoint_url=weather.url, part_bytes=8 * MIB)
+        driver = gcs.driver(endpoint_url=weather.url, part_bytes=8 * MIB)
         writer = await driver.open_writer("/a")
         for _ in range(17):
             await writer.write(bytes(MIB))
@@ -208,89 +210,89 @@ async def test_a_writer_is_discarded_while_the_store_is_slow(bucket: GCSBackdoor
         await writer.aclose()
         assert time.monotonic() - begun < 5
         await driver.aclose()
-    assert await bucket.everything() == {}
+    assert await gcs.everything() == {}
 
 
 @pytest.mark.parametrize("delay", [0, 0.01, 0.03, 0.06, 0.1])
 async def test_a_writer_that_is_cancelled_among_its_parts_leaves_none(
-    bucket: GCSBackdoor, delay: float
+    gcs: GCSBackdoor, delay: float
 ) -> None:
-    driver = bucket.driver(part_bytes=50_000)
+    driver = gcs.driver(part_bytes=50_000)
     with CancelScope() as scope:
         async with create_task_group() as tasks:
             tasks.start_soon(write_all, driver, "/a", *[bytes(40_000)] * 50)
             await sleep(delay)
             scope.cancel()
-    assert set(await bucket.everything()) <= {"/a"}
+    assert set(await gcs.everything()) <= {"/a"}
     assert await list_unfinished(driver) == []
 
 
 # Uploads.
 
 
-async def test_a_part_whose_forerunner_never_came_does_not_count(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_a_part_whose_forerunner_never_came_does_not_count(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     await append(driver, "/a", b"first", create=True)
-    await bucket.write("/a~upload/00000003~part", b"third")
+    await gcs.write("/a~upload/00000003~part", b"third")
     assert (await driver.stat_upload("/a")).size == 5
     assert await append(driver, "/a", b" second") == 12
     async with await driver.open_appender("/a") as writer:
         await writer.commit()
-    assert await bucket.read("/a") == b"first second"
-    assert set(await bucket.everything()) == {"/a"}
+    assert await gcs.read("/a") == b"first second"
+    assert set(await gcs.everything()) == {"/a"}
 
 
-async def test_an_upload_without_its_marker_is_none(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_an_upload_without_its_marker_is_none(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     await append(driver, "/a", b"bytes", create=True)
-    await bucket.remove("/a~upload/00000000~part")
+    await gcs.remove("/a~upload/00000000~part")
     with pytest.raises(PathNotFound):
         await driver.stat_upload("/a")
     with pytest.raises(PathNotFound):
         await driver.open_appender("/a")
-    assert await bucket.everything() == {}
+    assert await gcs.everything() == {}
 
 
-async def test_the_part_of_another_writer_is_never_overwritten(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_the_part_of_another_writer_is_never_overwritten(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     writer = await driver.open_appender("/a", create=True)
     await writer.write(b"mine")
-    await bucket.write("/a~upload/00000001~part", b"theirs")
+    await gcs.write("/a~upload/00000001~part", b"theirs")
     with pytest.raises(DriverUnavailable, match="another writer"):
         await writer.flush()
-    await bucket.write("/a~upload/00000002~part", b"theirs too")
+    await gcs.write("/a~upload/00000002~part", b"theirs too")
     with pytest.raises(DriverUnavailable, match="another writer"):
         await writer.commit()
     with pytest.raises(DriverUnavailable, match="another writer"):
         await writer.aclose()
-    assert await bucket.read("/a~upload/00000001~part") == b"theirs"
+    assert await gcs.read("/a~upload/00000001~part") == b"theirs"
     assert (await driver.stat_upload("/a")).size == 16
 
 
-async def test_a_crash_behind_the_commit_leaves_what_was_committed(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_a_crash_behind_the_commit_leaves_what_was_committed(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     await append(driver, "/a", b"content", create=True)
-    await bucket.write("/a", b"content")
+    await gcs.write("/a", b"content")
     assert (await driver.stat_upload("/a")).size == 7
     async with await driver.open_appender("/a") as writer:
         assert writer.size == 7
         await writer.commit()
-    assert await bucket.read("/a") == b"content"
-    assert set(await bucket.everything()) == {"/a"}
+    assert await gcs.read("/a") == b"content"
+    assert set(await gcs.everything()) == {"/a"}
 
 
-async def test_a_commit_fails_when_parts_of_another_have_come(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_a_commit_fails_when_parts_of_another_have_come(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     await append(driver, "/a", b"first", create=True)
     async with await driver.open_appender("/a") as writer:
-        await bucket.write("/a~upload/00000002~part", b"theirs")
+        await gcs.write("/a~upload/00000002~part", b"theirs")
         with pytest.raises(DriverUnavailable, match="another writer"):
             await writer.commit()
-    assert await bucket.read("/a") is None
+    assert await gcs.read("/a") is None
 
 
-async def test_a_lost_claim_stops_its_writer(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_a_lost_claim_stops_its_writer(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     writer = await driver.open_appender("/a", create=True)
     inner = writer._writer  # type: ignore[attr-defined]
     inner._claim._lost = True
@@ -300,8 +302,8 @@ async def test_a_lost_claim_stops_its_writer(bucket: GCSBackdoor) -> None:
     await writer.aclose()
 
 
-async def test_an_upload_that_is_begun_twice_keeps_what_it_has(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_an_upload_that_is_begun_twice_keeps_what_it_has(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     await driver.create_upload("/a")
     await append(driver, "/a", b"bytes")
     await driver.create_upload("/a")
@@ -311,17 +313,17 @@ async def test_an_upload_that_is_begun_twice_keeps_what_it_has(bucket: GCSBackdo
 # Unfinished content.
 
 
-async def test_unfinished_content_is_told_by_its_writers(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_unfinished_content_is_told_by_its_writers(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     before = datetime.now(UTC) - timedelta(seconds=1)
     await append(driver, "/a/up", b"12345", create=True)
     await append(driver, "/a/up", b"678")
-    await bucket.write("/a/b~parts/one/00000000~part", b"1234")
-    await bucket.write("/a/b~parts/one/00000001~part", b"56")
-    await bucket.write("/a/b~parts/two/00000000~part", b"1")
-    await bucket.write("/ab~parts/three/00000000~part", b"1")
-    await bucket.write("/a~parts/four/00000000~part", b"1")
-    await bucket.write("/a/file", b"content")
+    await gcs.write("/a/b~parts/one/00000000~part", b"1234")
+    await gcs.write("/a/b~parts/one/00000001~part", b"56")
+    await gcs.write("/a/b~parts/two/00000000~part", b"1")
+    await gcs.write("/ab~parts/three/00000000~part", b"1")
+    await gcs.write("/a~parts/four/00000000~part", b"1")
+    await gcs.write("/a/file", b"content")
     found = await list_unfinished(driver, "/a")
     assert sorted((one.path, one.size) for one in found) == [
         ("/a", 1),
@@ -333,33 +335,33 @@ async def test_unfinished_content_is_told_by_its_writers(bucket: GCSBackdoor) ->
     assert len(await list_unfinished(driver)) == 5
     for one in found:
         await driver.discard(one)
-    assert set(await bucket.everything()) == {"/ab~parts/three/00000000~part", "/a/file"}
+    assert set(await gcs.everything()) == {"/ab~parts/three/00000000~part", "/a/file"}
 
 
-async def test_a_discarded_upload_ends_its_appender_and_its_claim(bucket: GCSBackdoor) -> None:
-    driver = bucket.driver()
+async def test_a_discarded_upload_ends_its_appender_and_its_claim(gcs: GCSBackdoor) -> None:
+    driver = gcs.driver()
     writer = await driver.open_appender("/a", create=True)
     await writer.write(b"bytes")
     await writer.flush()
     (found,) = await list_unfinished(driver)
     await driver.discard(found)
-    assert await bucket.everything() == {}
+    assert await gcs.everything() == {}
     with pytest.raises(DriverError):
         await writer.commit()
     with pytest.raises(PathNotFound):
         await writer.aclose()
-    assert await bucket.everything() == {}
+    assert await gcs.everything() == {}
 
 
 # A store that fails.
 
 
 @pytest.mark.parametrize("kind", ["cut answer", "reset answer"])
-async def test_a_read_goes_on_where_its_connection_broke(bucket: GCSBackdoor, kind: str) -> None:
+async def test_a_read_goes_on_where_its_connection_broke(gcs: GCSBackdoor, kind: str) -> None:
     content = bytes(range(256)) * 4096
-    await bucket.write("/a", content)
-    with running_weather(bucket.url) as weather:
-        driver = bucket.driver(endpoint_url=weather.url)
+    await gcs.write("/a", content)
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
         breaks = iter([1, 100_000, 300_000])
 
         def rule(_: object) -> Fault | None:
@@ -372,24 +374,24 @@ async def test_a_read_goes_on_where_its_connection_broke(bucket: GCSBackdoor, ki
         await driver.aclose()
 
 
-async def test_a_read_never_goes_on_in_another_file(bucket: GCSBackdoor) -> None:
-    await bucket.write("/a", b"old" * 1000)
-    with running_weather(bucket.url) as weather:
-        driver = bucket.driver(endpoint_url=weather.url)
+async def test_a_read_never_goes_on_in_another_file(gcs: GCSBackdoor) -> None:
+    await gcs.write("/a", b"old" * 1000)
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
         weather.rule = lambda _: Fault(kind="cut answer", after=500)
         async with await driver.open_reader("/a") as reader:
             assert len(await reader.read(500)) == 500
             weather.clear()
-            await bucket.write("/a", b"new" * 1000)
+            await gcs.write("/a", b"new" * 1000)
             with pytest.raises(DriverUnavailable, match="replaced or deleted"):
                 await reader.read(500)
         await driver.aclose()
 
 
-async def test_a_read_that_never_gets_on_fails(bucket: GCSBackdoor) -> None:
-    await bucket.write("/a", b"x" * 1000)
-    with running_weather(bucket.url) as weather:
-        driver = bucket.driver(endpoint_url=weather.url)
+async def test_a_read_that_never_gets_on_fails(gcs: GCSBackdoor) -> None:
+    await gcs.write("/a", b"x" * 1000)
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
         weather.rule = lambda _: Fault(kind="cut answer", after=0)
         with pytest.raises(DriverUnavailable):
             await driver.get("/a")
@@ -407,8 +409,8 @@ async def test_a_read_that_never_gets_on_fails(bucket: GCSBackdoor) -> None:
     ],
     ids=lambda fault: fault.kind,
 )
-async def test_what_fails_once_is_done_once(bucket: GCSBackdoor, fault: Fault) -> None:
-    with running_weather(bucket.url) as weather:
+async def test_what_fails_once_is_done_once(gcs: GCSBackdoor, fault: Fault) -> None:
+    with running_weather(gcs.url) as weather:
         seen: set[object] = set()
 
         def rule(request: object) -> Fault | None:
@@ -418,7 +420,7 @@ async def test_what_fails_once_is_done_once(bucket: GCSBackdoor, fault: Fault) -
             return fault
 
         weather.rule = rule
-        driver = bucket.driver(endpoint_url=weather.url, max_attempts=3)
+        driver = gcs.driver(endpoint_url=weather.url, max_attempts=3)
         await driver.put("/a", b"content")
         async with await driver.open_appender("/b", create=True) as writer:
             await writer.write(b"first")
@@ -429,16 +431,16 @@ async def test_what_fails_once_is_done_once(bucket: GCSBackdoor, fault: Fault) -
         await driver.delete("/a")
         assert await driver.get("/c") == b"first second"
         assert await list_names(driver, "/") == ["c"]
-        assert set(await bucket.everything()) == {"/c"}
+        assert set(await gcs.everything()) == {"/c"}
         await driver.aclose()
 
 
 # What a call costs.
 
 
-async def test_requests_of_each_call_are_few(bucket: GCSBackdoor) -> None:
-    with running_weather(bucket.url) as weather:
-        driver = bucket.driver(endpoint_url=weather.url)
+async def test_requests_of_each_call_are_few(gcs: GCSBackdoor) -> None:
+    with running_weather(gcs.url) as weather:
+        driver = gcs.driver(endpoint_url=weather.url)
 
         async def count(call: object) -> int:
             weather.requests.clear()

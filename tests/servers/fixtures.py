@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.azurite import Azurite, running_azurite
-from tests.servers.gcs import make_bucket, running_gcs
+from tests.servers.gcs import running_gcs
 from tests.servers.moto import running_moto
 from tests.servers.seaweedfs import S3Server, running_seaweedfs
 
-__all__ = ["azurite", "gcs", "moto", "seaweedfs"]
+__all__ = ["azurite", "fake_gcs", "moto", "seaweedfs"]
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 
 
 @pytest.fixture(scope="session")
-def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an emulator of Google's storage, with a bucket `registry`."""
+def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an emulator of Google's storage."""
     with running_gcs(tmp_path_factory.mktemp("gcs")) as url:
-        make_bucket(url, "registry")
         yield url

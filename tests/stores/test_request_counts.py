@@ -11,6 +11,7 @@ from azure.storage.blob import ContainerClient
 
 from tests.live import running_registry
 from tests.servers.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
+from tests.servers.gcs import make_bucket
 from tests.servers.seaweedfs import S3Server
 from tests.servers.weather import Seen, running_weather
 from tests.service.running import REPOSITORY
@@ -92,8 +93,9 @@ def test_the_requests_to_azure_are_those_of_its_page(azurite: Azurite, tmp_path:
 
 
 @pytest.mark.needs("fake-gcs-server")
-def test_the_requests_to_gcs_are_those_of_its_page(gcs: str, tmp_path: Path) -> None:
-    environment = gcs_environment(gcs, root_prefix="counting", redirect="false")
+def test_the_requests_to_gcs_are_those_of_its_page(fake_gcs: str, tmp_path: Path) -> None:
+    make_bucket(fake_gcs, "registry")
+    environment = gcs_environment(fake_gcs, root_prefix="counting", redirect="false")
     variable = "MOORAGE_STORAGE__GCS__ENDPOINT_URL"
-    with _counting(tmp_path, gcs, _gcs_kind, environment, variable) as counting:
+    with _counting(tmp_path, fake_gcs, _gcs_kind, environment, variable) as counting:
         _assert_documented("gcs", counting)
