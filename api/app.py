@@ -13,8 +13,9 @@ from api.dependencies import RegistryState
 from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.forwarded import ForwardedMiddleware
+from api.lean import LeanRouter
 from api.logging import configure_logging
-from api.routes import router
+from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
@@ -86,8 +87,10 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     )
     app.include_router(router)
     install_error_handlers(app)
+    # The one that is added first is the innermost.
+    app.add_middleware(LeanRouter, routes=protocol_routes)
     app.add_middleware(ErrorBoundary)
-    app.add_middleware(AccessLogMiddleware, enabled=settings.log.access)
+    app.add_middleware(AccessLogMiddleware, settings=settings.log)
     if ForwardedMiddleware.is_needed(settings.server):
         app.add_middleware(ForwardedMiddleware, settings=settings.server)
     return app

@@ -19,13 +19,19 @@ from api.contract.headers import (
 from api.dependencies import BlobDigest, CurrentRepository, DeleteAllowed
 from api.errors import PreconditionFailed, RangeNotSatisfiable
 from api.headers import API_VERSION, format_etag, matches_etag, parse_range
+from api.lean import LeanRoute
 from api.streaming import BlobResponse
 from core.digest import Digest
 from core.errors import BlobUnknown, DigestInvalid, NameInvalid, OperationUnsupported
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/blobs", tags=["blobs"], default_response_class=Response)
+router = APIRouter(
+    prefix="/v2/{name:path}/blobs",
+    tags=["blobs"],
+    default_response_class=Response,
+    route_class=LeanRoute,
+)
 
 _MAX_AGE = "max-age=31536000"
 """A year: what a digest names never changes."""

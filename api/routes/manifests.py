@@ -26,6 +26,7 @@ from api.headers import (
     matches_etag,
     parse_media_type,
 )
+from api.lean import LeanRoute
 from api.streaming import read_body
 from core.digest import Digest
 from core.errors import (
@@ -47,7 +48,10 @@ from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/v2/{name:path}/manifests", tags=["manifests"], default_response_class=Response
+    prefix="/v2/{name:path}/manifests",
+    tags=["manifests"],
+    default_response_class=Response,
+    route_class=LeanRoute,
 )
 
 _INLINE_BYTES = 64 * 1024
