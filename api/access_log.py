@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 import structlog
 
-from api.exchange import REQUEST_ID, App, Exchange, Receive, Scope, Send
+from api.exchange import REQUEST_ID, App, Exchange, Receive, RequestIds, Scope, Send
 from api.logging import write_lines
 from api.settings_groups import LogSettings
 
@@ -32,10 +32,10 @@ class AccessLogMiddleware:
     """Gives each request an id that all of its log lines carry, and logs it once it is over."""
 
     def __init__(self, app: App, settings: LogSettings) -> None:
-        """Wrap `app`; without `settings.access` there are ids but no access lines."""
+        """Wrap `app`; `settings` may leave access lines out."""
         self._app = app
-        self._enabled = settings.access and settings.level in _LEVELS_WITH_INFO
-        self._batch = _Batch() if settings.format == "json" else None
+        self._log = _AccessLog(settings)
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -43,39 +43,41 @@ class AccessLogMiddleware:
             try:
                 await self._app(scope, receive, send)
             finally:
-                if self._batch is not None:
-                    self._batch.flush()
+                # The lifespan ends after the last request.
+                self._log.flush()
             return
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._ids)
         token = REQUEST_ID.set(exchange.request_id.decode())
         try:
             await self._app(scope, exchange.receive, exchange.send)
         finally:
-            if self._enabled:
-                self._write(_fields_of(exchange))
+            self._log.add(exchange)
             REQUEST_ID.reset(token)
 
-    def _write(self, fields: dict[str, object]) -> None:
-        if self._batch is not None:
-            self._batch.add(fields)
-        else:
-            _log.info(_EVENT, **fields)
 
+class _AccessLog:
+    """The access lines of one process. Those in JSON are written together, a moment later."""
 
-class _Batch:
-    """Lines that are written together, a moment after the first of them."""
-
-    def __init__(self) -> None:
+    def __init__(self, settings: LogSettings) -> None:
+        """Write nothing where `settings` leave access lines out."""
+        self._enabled = settings.access and settings.level in _LEVELS_WITH_INFO
+        self._batched = settings.format == "json"
         self._lines: list[tuple[float, dict[str, object]]] = []
 
-    def add(self, fields: dict[str, object]) -> None:
-        """Take a line, which tells the id of the request that is being served."""
+    def add(self, exchange: Exchange) -> None:
+        """Take the request that is being served, and that is over now."""
+        if not self._enabled:
+            return
+        fields = _fields_of(exchange)
+        if not self._batched:
+            _log.info(_EVENT, **fields)
+            return
         if not self._lines:
             asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
         self._lines.append((time.time(), {"request_id": REQUEST_ID.get(), **fields}))
 
     def flush(self) -> None:
-        """Write what has come."""
+        """Write the lines that wait."""
         lines, self._lines = self._lines, []
         if lines:
             write_lines(_EVENT, lines)
