@@ -31,6 +31,7 @@ class CheckedDriver(StorageDriver):
         self.driver = driver
         self.name = driver.name
         self.flat = driver.flat
+        self.questions_at_once = driver.questions_at_once
 
     async def get(self, path: str) -> bytes:
         with self._named_faults(path):

@@ -20,7 +20,8 @@ from core.drivers.base import (
 )
 from core.drivers.local_calls import Threads, as_driver_error, driver_faults
 from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim
-from core.drivers.local_leftovers import is_temporary, remove_leftover, scan_leftovers
+from core.drivers.local_leftovers import remove_leftover, scan_leftovers
+from core.drivers.local_listings import Listing, Listings
 from core.errors import (
     DriverUnavailable,
     PathConflict,
@@ -55,6 +56,7 @@ class FilesystemDriver(StorageDriver):
         self._root = os.fspath(Path(root).absolute())
         self._durable = durability == "full"
         self._directories = atomic.DirectoryMaker(self._root, durable=self._durable)
+        self._listings = Listings()
         self._threads = Threads()
 
     async def get(self, path: str) -> bytes:
@@ -120,7 +122,8 @@ class FilesystemDriver(StorageDriver):
         )
 
     async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
-        for entry in await self._threads.run(path, self._list, path, start_after):
+        listing = await self._threads.run(path, self._list, path)
+        for entry in listing.entries(start_after):
             yield entry
 
     async def move(self, source: str, destination: str) -> None:
@@ -214,20 +217,13 @@ class FilesystemDriver(StorageDriver):
             os.close(descriptor)
             raise
 
-    def _list(self, path: str, start_after: str) -> tuple[Entry, ...]:
+    def _list(self, path: str) -> Listing:
         try:
-            with os.scandir(self._local(path)) as scan:
-                entries = [
-                    Entry(name=item.name, is_directory=item.is_dir())
-                    for item in scan
-                    if item.name > start_after and not is_temporary(item)
-                ]
+            return self._listings.list(self._local(path))
         except FileNotFoundError:
             if path != "/":
                 raise
-            return ()
-        entries.sort(key=lambda entry: entry.name)
-        return tuple(entries)
+            return Listing([], frozenset())
 
     def _move(self, source: str, destination: str) -> None:
         target = self._local(destination)

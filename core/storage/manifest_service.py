@@ -100,7 +100,9 @@ class ManifestService:
             SizeInvalid: it tells a wrong size of one thing.
             ManifestFaults: it has several of these faults.
         """
-        found = await map_concurrently(self._find_fault, manifest.references())
+        found = await map_concurrently(
+            self._find_fault, manifest.references(), at_once=self._driver.questions_at_once
+        )
         faults = [fault for fault in found if fault is not None]
         if len(faults) == 1:
             raise faults[0]
