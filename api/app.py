@@ -104,6 +104,8 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     )
     app.include_router(router)
     install_error_handlers(app)
+    # FastAPI's outermost layer would answer what goes wrong in it with a page of its own.
+    app.add_middleware(ErrorBoundary)
     # Before FastAPI's own middleware, all of which only the requests that it answers pass.
     app.front = LeanRouter(app.serve_slowly, protocol_routes)
     app.front = AccessLogMiddleware(ErrorBoundary(app.front), settings.log)
