@@ -33,7 +33,7 @@ from anyio import CancelScope
 from anyio.abc import AsyncResource
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, Put
+from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
 from core.errors import DriverError, DriverUnavailable, PathNotFound
 
 __all__ = [
@@ -378,6 +378,9 @@ class StorageDriver(ABC):
                 await self.put(path, content)
             case Move(source, destination):
                 await self.move(source, destination)
+            case MoveOut(source, destination):
+                await self.move(source, destination)
+                await self._clean_up(source.rpartition("/")[0])
             case BeginUpload(path):
                 await self.create_upload(path)
             case Delete(path, missing_ok):

@@ -13,7 +13,7 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
-from core.drivers.changes import Barrier, Change, Move
+from core.drivers.changes import Barrier, Change, Move, MoveOut
 from core.errors import DriverError, DriverUnavailable, OffsetInvalid, PathInvalid
 
 __all__ = ["CheckedDriver"]
@@ -228,7 +228,7 @@ def _paths(change: Change) -> tuple[str, ...]:
     match change:
         case Barrier():
             return ()
-        case Move(source, destination):
+        case Move(source, destination) | MoveOut(source, destination):
             return (source, destination)
         case _:
             return (change.path,)

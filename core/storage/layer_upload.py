@@ -1,6 +1,6 @@
 """`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable
 from datetime import datetime
 from types import TracebackType
 
@@ -171,9 +171,7 @@ class LayerUpload(AsyncResource):
             except DigestMismatch:
                 await self.cancel()
                 raise
-            with CancelScope(shield=True):
-                content = await BlobStore(self._driver).adopting(digest, self._path)
-                await self._publish(content, digest)
+            await self._publish(digest)
         except PathNotFound:
             raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=total)
@@ -305,25 +303,27 @@ class LayerUpload(AsyncResource):
 
     async def _finish_small(self, content: bytes, digest: Digest) -> Layer:
         """Publish `content`, of which the upload has nothing yet, and end the upload."""
-        writer = await self._open()
-        try:
-            # Someone else may have ended the upload while the content came.
-            await writer.flush()
-        except PathNotFound:
-            raise self._unknown() from None
         actual = Digest.of(content, digest.algorithm)
         if actual != digest:
             await self.cancel()
             raise DigestMismatch(expected=str(digest), actual=str(actual))
-        with CancelScope(shield=True):
-            await self._publish([BlobStore(self._driver).putting(digest, content)], digest)
+        writer = await self._open()
+        try:
+            await writer.write_durably(content)
+            await writer.commit()
+            await self._publish(digest)
+        except PathNotFound:
+            # Someone else has ended the upload while the content came.
+            raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=len(content))
 
-    async def _publish(self, content: Sequence[Change], digest: Digest) -> None:
-        """Store verified content, link it and end the upload, all in one call to the store."""
+    async def _publish(self, digest: Digest) -> None:
+        """Give verified content its place, link it and end the upload, in one call to the store."""
         path = paths.layer_link(self._name, digest)
-        await self._driver.apply([*content, link(path, digest), self._clean_up()])
-        await self._let_go()
+        with CancelScope(shield=True):
+            content = await BlobStore(self._driver).adopting(digest, self._path)
+            await self._driver.apply([*content, link(path, digest)])
+            await self._let_go()
 
     def _clean_up(self) -> Change:
         return CleanUp(paths.upload(self._name, self.upload_id))
