@@ -22,10 +22,11 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from api.cycle import Cycle
+from api.cycle import ZERO_COPY, Cycle
 from api.refusals import RequestRefused, refusal_answer
 from api.settings import load_settings
 from api.settings_groups import ServerSettings
+from api.zerocopy import CAN_SEND_FILES
 
 __all__ = ["LINGER_SECONDS", "GuardedConfig", "GuardedProtocol"]
 
@@ -73,6 +74,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes_at_least = 0
         self._header_bytes_at_most = 0
         self._has_body = False
+        self._can_send_files = False
+        self._answering: Cycle | None = None
         # No further request is taken; the last answer may still be under way.
         self._closing = False
         # The last answer is out, and what the client still sends is dropped.
@@ -85,6 +88,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a client that opens a connection is to send a request."""
         super().connection_made(transport)
+        # What is encrypted has to pass through memory.
+        self._can_send_files = (
+            CAN_SEND_FILES
+            and self.scheme == "http"
+            and transport.get_extra_info("socket") is not None
+        )
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,6 +101,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unwatch()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        if self._answering is not None:
+            self._answering.stop()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; what is refused ends the connection."""
@@ -156,6 +167,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = Cycle
+        assert isinstance(cycle, Cycle)
+        self._answering = cycle
+        if self._can_send_files and cycle.scope["method"] != "HEAD":
+            cycle.scope["extensions"] = {ZERO_COPY: {}}
         if self._has_body and cycle.more_body:
             app = functools.partial(self._answer_even_early, cycle, app)
         super()._start_asgi_task(cycle, app)

@@ -1,6 +1,6 @@
 """Bodies, in and out, in chunks and never whole."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from anyio import CancelScope, create_task_group, fail_after
@@ -8,11 +8,19 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.cycle import ZERO_COPY
 from api.errors import BodyOverdue
+from api.zerocopy import FileEndedError
 from core.errors import BlobUnknown, DriverUnavailable, ManifestTooLarge
-from core.storage import Layer
+from core.storage import CHUNK_BYTES, DriverReader, Layer
 
 __all__ = ["BlobResponse", "TruncatedContentError", "read_body", "receive_chunks"]
+
+_SMALL_BYTES = 64 * 1024
+"""A blob up to this size leaves with its header, in one call."""
+
+_WINDOW_BYTES = 4 * 1024 * 1024
+"""Sent by the server at once without being told of each piece."""
 
 
 class TruncatedContentError(Exception):
@@ -97,45 +105,76 @@ class BlobResponse(Response):
             DriverError: it cannot be read.
             TruncatedContentError: it ended too soon, and the connection has to be cut.
         """
-        async with (
-            self._layer.open() as reader,
-            aclosing(reader.chunks(self._start, self._stop)) as chunks,
-        ):
-            wanted = self._stop - self._start
-            chunk = await anext(chunks, b"") if wanted else b""
-            if wanted and reader.found_size != self._layer.size:
-                await self._layer.forget()
-                if reader.found_size is not None:
-                    # It was replaced, as a push does with damaged content: asking again helps.
-                    raise DriverUnavailable(str(self._layer.digest), "its size has changed")
-            if wanted and not chunk:
-                raise BlobUnknown(digest=str(self._layer.digest), name=self._name)
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
+        begin = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        wanted = self._stop - self._start
+        if not wanted:
+            await send(begin)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        offered = scope.get("extensions") or {}
+        async with await self._open() as source:
+            descriptor = source.find_descriptor() if ZERO_COPY in offered else None
+            chunk = await source.read(CHUNK_BYTES if descriptor is None else _SMALL_BYTES)
+            if not chunk:
+                raise self._unknown()
+            await send(begin)
             if len(chunk) == wanted:
                 await send({"type": "http.response.body", "body": chunk})
                 return
             async with create_task_group() as tasks:
                 tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
-                await self._send_rest(send, chunks, chunk, wanted)
+                if descriptor is None:
+                    await self._send_rest(send, source, chunk, wanted)
+                else:
+                    await self._send_file(send, descriptor)
                 tasks.cancel_scope.cancel()
 
-    async def _send_rest(
-        self, send: Send, chunks: AsyncIterator[bytes], chunk: bytes, wanted: int
-    ) -> None:
+    async def _open(self) -> DriverReader:
+        async with self._layer.open() as reader:
+            source = await reader.open_range(self._start, self._stop)
+        if source is None:
+            await self._layer.forget()
+            raise self._unknown()
+        if source.size != self._layer.size:
+            await source.aclose()
+            await self._layer.forget()
+            # It was replaced, as a push does with damaged content: asking again helps.
+            raise DriverUnavailable(str(self._layer.digest), "its size has changed")
+        return source
+
+    def _unknown(self) -> BlobUnknown:
+        return BlobUnknown(digest=str(self._layer.digest), name=self._name)
+
+    async def _send_rest(self, send: Send, source: DriverReader, chunk: bytes, wanted: int) -> None:
         while True:
             wanted -= len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": wanted > 0})
             if wanted <= 0:
                 return
-            chunk = await anext(chunks, b"")
+            chunk = await source.read(CHUNK_BYTES)
             if not chunk:
                 raise TruncatedContentError(f"{self._layer.digest}: {wanted} bytes are missing")
+
+    async def _send_file(self, send: Send, descriptor: int) -> None:
+        """Have the server send all of the range, what was read to see whether it can be too."""
+        for start in range(self._start, self._stop, _WINDOW_BYTES):
+            stop = min(start + _WINDOW_BYTES, self._stop)
+            try:
+                await send(
+                    {
+                        "type": ZERO_COPY,
+                        "file": descriptor,
+                        "offset": start,
+                        "count": stop - start,
+                        "more_body": stop < self._stop,
+                    }
+                )
+            except FileEndedError as error:
+                raise TruncatedContentError(f"{self._layer.digest}: {error}") from error
 
 
 async def _cancel_on_disconnect(receive: Receive, scope: CancelScope) -> None:

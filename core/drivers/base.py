@@ -118,6 +118,15 @@ class DriverReader(AsyncResource):
             DriverUnavailable: the store did not give the bytes.
         """
 
+    def find_descriptor(self) -> int | None:
+        """Return a descriptor from which the system reads the same bytes, or None.
+
+        None where the content is not in a file of this machine. The descriptor is the reader's: it
+        is good until that is closed, is only to be read at offsets, which count from the start of
+        the file, and does not show where the range or the file ends.
+        """
+        return None
+
 
 class FileWriter(AsyncResource):
     """Content on its way to one path, written in order by one writer.

@@ -165,6 +165,9 @@ class _CheckedReader(DriverReader):
         with self._owner._named_faults(self._path):
             return await self._reader.read(max_bytes)
 
+    def find_descriptor(self) -> int | None:
+        return self._reader.find_descriptor()
+
     async def aclose(self) -> None:
         with self._owner._named_faults(self._path):
             await self._reader.aclose()

@@ -53,6 +53,9 @@ class LocalReader(DriverReader):
         self._position += len(chunk)
         return chunk
 
+    def find_descriptor(self) -> int | None:
+        return self._descriptor if self._descriptor >= 0 else None
+
     async def aclose(self) -> None:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
