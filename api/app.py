@@ -6,6 +6,7 @@ from typing import Any
 
 from anyio import create_task_group
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
@@ -13,13 +14,14 @@ from api.dependencies import RegistryState
 from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.forwarded import ForwardedMiddleware
+from api.lean import LeanRouter
 from api.logging import configure_logging
-from api.routes import router
+from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
 from core.drivers import CheckedDriver, StorageDriver, create_driver
-from core.storage import NO_DESCRIPTORS, DescriptorCache, Registry
+from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
 from core.storage.purging import PeriodicPurge
 from core.storage.redis_cache import RedisDescriptorCache
 
@@ -27,7 +29,22 @@ __all__ = ["create_app"]
 
 
 class _Application(FastAPI):
-    """FastAPI, with the contract in the place of what it knows by itself."""
+    """FastAPI, with the contract in the place of what it knows by itself.
+
+    Attributes:
+        front: takes the requests. What it does not answer itself it gives to `serve_slowly`.
+    """
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or live from start to stop."""
+        scope["app"] = self
+        await self.front(scope, receive, send)
+
+    async def serve_slowly(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Do the same as FastAPI does it."""
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the contract, which is made once."""
@@ -69,6 +86,7 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
                 driver,
                 missing_references=settings.manifests.missing_references,
                 descriptors=descriptors,
+                manifest_cache=ManifestCache(settings.cache.manifest_bytes),
             )
             app.state.moorage = RegistryState(registry=registry, settings=settings)
             tasks = await stack.enter_async_context(create_task_group())
@@ -86,10 +104,13 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
     )
     app.include_router(router)
     install_error_handlers(app)
+    # FastAPI's outermost layer would answer what goes wrong in it with a page of its own.
     app.add_middleware(ErrorBoundary)
-    app.add_middleware(AccessLogMiddleware, enabled=settings.log.access)
+    # Before FastAPI's own middleware, all of which only the requests that it answers pass.
+    app.front = LeanRouter(app.serve_slowly, protocol_routes)
+    app.front = AccessLogMiddleware(ErrorBoundary(app.front), settings.log)
     if ForwardedMiddleware.is_needed(settings.server):
-        app.add_middleware(ForwardedMiddleware, settings=settings.server)
+        app.front = ForwardedMiddleware(app.front, settings.server)
     return app
 
 

@@ -5,7 +5,7 @@ Spec: distribution-spec 1.1, "Error Codes". Codes beyond its table are those of 
 path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.exchange import find_exchange
 from api.headers import API_VERSION, format_received
 from api.models import ErrorItem, ErrorList
 from core.errors import (
@@ -51,6 +52,7 @@ __all__ = [
     "PreconditionFailed",
     "RangeNotSatisfiable",
     "TooManyTags",
+    "answer_error",
     "install_error_handlers",
 ]
 
@@ -144,35 +146,34 @@ _RETRY_AFTER_SECONDS = "5"
 
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error that a route raises, and those of the framework, with the spec's body."""
-    app.add_exception_handler(RegistryError, _on_registry_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer_error(request: Request, error: Exception) -> Response | None:
+    """Return the answer to a request that ended with `error`, or None if none is known."""
+    for kind, handler in _HANDLERS.items():
+        if isinstance(error, kind):
+            return await handler(request, error)
+    return None
 
 
 class ErrorBoundary:
     """The last resort: what nobody expected is logged, and answered without telling what it was."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand between the server and `app`."""
+        """Stand between the access log and `app`."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, send)
         except Exception:
             if scope["type"] != "http":
                 raise
             _log.exception("request failed")
-            if started:
+            if find_exchange(scope).has_begun:
                 # Too late for an error body: the server cuts the connection, so that the client
                 # cannot take what it has for the whole.
                 raise
@@ -226,6 +227,14 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
     # Nobody is there to read this; the answer ends the request in the access log.
     _log.info("client hung up", path=request.url.path)
     return _answer(request.method, _DISCONNECTED, [_item(_DISCONNECTED)])
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    RegistryError: _on_registry_error,
+    HTTPException: _on_http_exception,
+    RequestValidationError: _on_validation_error,
+    ClientDisconnect: _on_disconnect,
+}
 
 
 def _find_kind(error: RegistryError) -> ErrorKind:

@@ -4,13 +4,17 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from select import PIPE_BUF
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from api.exchange import REQUEST_ID
 from api.settings_groups import LogSettings
 
-__all__ = ["configure_logging"]
+__all__ = ["configure_logging", "write_lines"]
 
 # Made once: `json.dumps` makes an encoder for each call that has options.
 _ENCODER = json.JSONEncoder(default=repr)
@@ -24,7 +28,7 @@ def configure_logging(settings: LogSettings) -> None:
     """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -50,6 +54,38 @@ def configure_logging(settings: LogSettings) -> None:
     root.setLevel(level)
     logging.captureWarnings(capture=True)
     _take_over_uvicorn(level)
+
+
+def write_lines(event: str, lines: Iterable[tuple[float, Mapping[str, object]]]) -> None:
+    """Write many lines of level `info` as JSON, in far fewer calls of the system.
+
+    Args:
+        event: of all lines.
+        lines: when each of them came to be, in seconds since the epoch, and its fields.
+    """
+    pending: list[str] = []
+    size = 0
+    for at, fields in lines:
+        timestamp = datetime.fromtimestamp(at, UTC).isoformat().removesuffix("+00:00") + "Z"
+        line = _ENCODER.encode({"timestamp": timestamp, "level": "info", "event": event, **fields})
+        # No write is larger than what a pipe takes in one piece: workers that share one would
+        # mix their lines. All of it is ASCII.
+        if size + len(line) + 1 > PIPE_BUF and pending:
+            _write(pending)
+            pending, size = [], 0
+        pending.append(line)
+        size += len(line) + 1
+    _write(pending)
+
+
+def _write(lines: list[str]) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+
+
+def _add_request_id(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    request_id = REQUEST_ID.get()
+    return fields if request_id is None else {"request_id": request_id, **fields}
 
 
 def _rendering(settings: LogSettings) -> list[Processor]:

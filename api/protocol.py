@@ -22,7 +22,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from api.refusals import RequestRefused, error_body, refusal_answer
+from api.cycle import Cycle
+from api.refusals import RequestRefused, refusal_answer
 from api.settings import load_settings
 from api.settings_groups import ServerSettings
 
@@ -154,7 +155,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # What uvicorn's own code calls.
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = _JsonCycle
+        cycle.__class__ = Cycle
         if self._has_body and cycle.more_body:
             app = functools.partial(self._answer_even_early, cycle, app)
         super()._start_asgi_task(cycle, app)
@@ -298,26 +299,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-
-class _JsonCycle(RequestResponseCycle):
-    """A request whose failure in the application is answered as the specification asks.
-
-    Uvicorn makes these objects by name inside a long method; changing the class of the new
-    object is what spares a copy of that method.
-    """
-
-    async def send_500_response(self) -> None:
-        """Answer for an application that raised, or was cut, before it answered."""
-        body = error_body("UNKNOWN", "the request could not be finished")
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"docker-distribution-api-version", b"registry/2.0"),
-            (b"connection", b"close"),
-        ]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 @functools.cache

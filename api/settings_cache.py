@@ -1,4 +1,4 @@
-"""The optional cache that nodes share."""
+"""What is remembered: manifests in each process, and sizes of blobs where nodes share a cache."""
 
 from typing import Literal
 
@@ -10,8 +10,15 @@ __all__ = ["CacheSettings"]
 
 
 class CacheSettings(Group):
-    """Where the sizes of blobs are remembered, so that the store need not be asked for them."""
+    """What is remembered, so that the store need not be asked for it."""
 
+    manifest_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=0,
+        description="Memory of each process for the manifests that were pulled last. Whether a "
+        "repository still has a manifest is asked of the store each time.",
+        json_schema_extra=about(unit="bytes", off="`0`"),
+    )
     driver: Literal["none", "redis"] = Field(
         "none",
         description="Shared cache of the sizes of blobs; `redis` saves one request to the store "

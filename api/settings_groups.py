@@ -261,6 +261,7 @@ class LogSettings(Group):
     )
     access: bool = Field(
         True,
-        description="Whether each request is logged when it is over.",
+        description="Whether each request is logged when it is over; a line may wait a tenth of a "
+        "second for others.",
         json_schema_extra=about(unit="", off="`false`"),
     )

@@ -103,6 +103,7 @@ class SuiteRun:
         self, reports: Sequence[RowReport], memory: Sequence[MemoryFigures]
     ) -> dict[str, Any]:
         answer: dict[str, Any] = {
+            "servers": self._names,
             "rows": [row_as_json(report, self._names, goal=self._goal) for report in reports],
             "memory": None,
         }

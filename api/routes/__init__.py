@@ -4,8 +4,13 @@ from fastapi import APIRouter
 
 from api.routes import base, blobs, catalog, docs, health, manifests, referrers, tags, uploads
 
-__all__ = ["router"]
+__all__ = ["protocol_routes", "router"]
 
 router = APIRouter()
 for _part in (base, docs, health, catalog, uploads, blobs, manifests, referrers, tags):
     router.include_router(_part.router)
+
+protocol_routes = [
+    route for part in (uploads, blobs, manifests, referrers, tags) for route in part.router.routes
+]
+"""Those below the name of a repository, in their order."""

@@ -1,5 +1,6 @@
 """end-2 and end-10: pulling and deleting blobs."""
 
+import functools
 from typing import Annotated
 
 from fastapi import APIRouter, Header
@@ -19,16 +20,25 @@ from api.contract.headers import (
 from api.dependencies import BlobDigest, CurrentRepository, DeleteAllowed
 from api.errors import PreconditionFailed, RangeNotSatisfiable
 from api.headers import API_VERSION, format_etag, matches_etag, parse_range
+from api.lean import LeanRoute
+from api.prepared import PreparedHeaders, PreparedResponse, prepare_headers
 from api.streaming import BlobResponse
 from core.digest import Digest
 from core.errors import BlobUnknown, DigestInvalid, NameInvalid, OperationUnsupported
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/blobs", tags=["blobs"], default_response_class=Response)
+router = APIRouter(
+    prefix="/v2/{name:path}/blobs",
+    tags=["blobs"],
+    default_response_class=Response,
+    route_class=LeanRoute,
+)
 
 _MAX_AGE = "max-age=31536000"
 """A year: what a digest names never changes."""
+
+_MAX_PREPARED = 1024
 
 IfMatch = Annotated[
     str | None, Header(description="Pull only what has this ETag.", examples=[ETAG.example])
@@ -83,9 +93,9 @@ async def get_blob(
     Spec: distribution-spec 1.1, "Pulling blobs" (end-2); RFC 9110, sections 13 and 14.
     """
     layer = await repository.layers.fetch(digest)
-    headers = _blob_headers(digest)
-    if (early := _answer_condition(digest, headers, if_match, if_none_match)) is not None:
+    if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
+    headers = _blob_headers(digest)
     if (url := await layer.redirect_url("GET")) is not None:
         return _redirect(url, digest)
     status, start, stop = 200, 0, layer.size
@@ -123,12 +133,11 @@ async def head_blob(
     Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-2).
     """
     layer = await repository.layers.fetch(digest)
-    headers = _blob_headers(digest)
-    if (early := _answer_condition(digest, headers, if_match, if_none_match)) is not None:
+    if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
     if (url := await layer.redirect_url("HEAD")) is not None:
         return _redirect(url, digest)
-    return Response(headers={**headers, "Content-Length": str(layer.size)})
+    return PreparedResponse(_prepare_head(digest, layer.size))
 
 
 @router.delete(
@@ -161,6 +170,11 @@ def _blob_headers(digest: Digest) -> dict[str, str]:
     }
 
 
+@functools.lru_cache(_MAX_PREPARED)
+def _prepare_head(digest: Digest, size: int) -> PreparedHeaders:
+    return prepare_headers({**_blob_headers(digest), "Content-Length": str(size)})
+
+
 def _redirect(url: str, digest: Digest) -> Response:
     # Nothing that lets the answer be kept: the URL is good for some minutes only.
     return Response(
@@ -170,14 +184,13 @@ def _redirect(url: str, digest: Digest) -> Response:
 
 
 def _answer_condition(
-    digest: Digest, headers: dict[str, str], if_match: str | None, if_none_match: str | None
+    digest: Digest, if_match: str | None, if_none_match: str | None
 ) -> Response | None:
     """Return the answer to a request whose condition decides it. Spec: RFC 9110, 13.2.2."""
     if if_match is not None and not matches_etag(if_match, digest, strong=True):
         raise PreconditionFailed(if_match, etag=format_etag(digest))
     if if_none_match is not None and matches_etag(if_none_match, digest):
-        return Response(
-            status_code=304,
-            headers={key: value for key, value in headers.items() if key != "Content-Type"},
-        )
+        headers = _blob_headers(digest)
+        del headers["Content-Type"]
+        return Response(status_code=304, headers=headers)
     return None

@@ -1,5 +1,6 @@
 """end-3, 7 and 9: manifests and the tags that point to them."""
 
+import functools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -26,6 +27,8 @@ from api.headers import (
     matches_etag,
     parse_media_type,
 )
+from api.lean import LeanRoute
+from api.prepared import PreparedHeaders, PreparedResponse, prepare_headers
 from api.streaming import read_body
 from core.digest import Digest
 from core.errors import (
@@ -47,11 +50,16 @@ from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/v2/{name:path}/manifests", tags=["manifests"], default_response_class=Response
+    prefix="/v2/{name:path}/manifests",
+    tags=["manifests"],
+    default_response_class=Response,
+    route_class=LeanRoute,
 )
 
 _INLINE_BYTES = 64 * 1024
 """Up to this size a manifest is parsed faster than a thread takes its turn."""
+
+_MAX_PREPARED = 1024
 
 IfNoneMatch = Annotated[
     str | None, Header(description="Pull only what has not this ETag.", examples=[ETAG.example])
@@ -83,10 +91,9 @@ async def get_manifest(
     Spec: distribution-spec 1.1, "Pulling manifests" (end-3).
     """
     manifest = await repository.manifests.get(reference)
-    headers = _manifest_headers(manifest)
     if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
-        return Response(status_code=304, headers=headers)
-    return Response(manifest.payload, headers={**headers, "Content-Type": manifest.media_type})
+        return Response(status_code=304, headers=_fields_of(manifest.digest))
+    return PreparedResponse(_prepare(manifest), manifest.payload)
 
 
 @router.head(
@@ -106,12 +113,9 @@ async def head_manifest(
     Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-3).
     """
     manifest = await repository.manifests.get(reference)
-    headers = _manifest_headers(manifest)
     if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
-        return Response(status_code=304, headers=headers)
-    headers["Content-Type"] = manifest.media_type
-    headers["Content-Length"] = str(len(manifest.payload))
-    return Response(headers=headers)
+        return Response(status_code=304, headers=_fields_of(manifest.digest))
+    return PreparedResponse(_prepare(manifest))
 
 
 @router.put(
@@ -205,9 +209,20 @@ def _parse_verified(payload: bytes, media_type: str | None, reference: Reference
     return parse_manifest(payload, media_type, actual)
 
 
-def _manifest_headers(manifest: StoredManifest) -> dict[str, str]:
+def _fields_of(digest: Digest) -> dict[str, str]:
     return {
         **API_VERSION,
-        "Docker-Content-Digest": str(manifest.digest),
-        "ETag": format_etag(manifest.digest),
+        "Docker-Content-Digest": str(digest),
+        "ETag": format_etag(digest),
     }
+
+
+def _prepare(manifest: StoredManifest) -> PreparedHeaders:
+    return _prepare_headers(manifest.digest, manifest.media_type, len(manifest.payload))
+
+
+@functools.lru_cache(_MAX_PREPARED)
+def _prepare_headers(digest: Digest, media_type: str, size: int) -> PreparedHeaders:
+    return prepare_headers(
+        {**_fields_of(digest), "Content-Type": media_type, "Content-Length": str(size)}
+    )

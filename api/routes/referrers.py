@@ -16,13 +16,17 @@ from api.dependencies import (
     NParameter,
 )
 from api.headers import API_VERSION, format_next
+from api.lean import LeanRoute
 from core.errors import DigestInvalid, NameInvalid, PaginationInvalid
 from core.manifest import OCI_INDEX, Descriptor, ImageIndex
 
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/v2/{name:path}/referrers", tags=["referrers"], default_response_class=Response
+    prefix="/v2/{name:path}/referrers",
+    tags=["referrers"],
+    default_response_class=Response,
+    route_class=LeanRoute,
 )
 
 _INDEX = document(ImageIndex, OCI_INDEX, MANIFESTS[OCI_INDEX])

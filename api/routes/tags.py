@@ -7,13 +7,19 @@ from api.contract import answer, answers, document, errors
 from api.contract.headers import NEXT_PAGE
 from api.dependencies import CurrentRepository, CurrentSettings, LastParameter, NParameter
 from api.headers import API_VERSION, format_next
+from api.lean import LeanRoute
 from api.models import TagList
 from api.pages import take_page
 from core.errors import NameInvalid, NameUnknown, PaginationInvalid
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v2/{name:path}/tags", tags=["tags"], default_response_class=Response)
+router = APIRouter(
+    prefix="/v2/{name:path}/tags",
+    tags=["tags"],
+    default_response_class=Response,
+    route_class=LeanRoute,
+)
 
 
 @router.get(

@@ -25,6 +25,7 @@ from api.headers import (
     parse_content_range,
     upload_location,
 )
+from api.lean import LeanRoute
 from api.streaming import receive_chunks
 from core.digest import SHA256, Digest, get_algorithm
 from core.errors import (
@@ -41,7 +42,10 @@ from core.storage import MAX_NAME_LENGTH, NAME_PATTERN, LayerUpload, Repository,
 __all__ = ["router"]
 
 router = APIRouter(
-    prefix="/v2/{name:path}/blobs/uploads", tags=["uploads"], default_response_class=Response
+    prefix="/v2/{name:path}/blobs/uploads",
+    tags=["uploads"],
+    default_response_class=Response,
+    route_class=LeanRoute,
 )
 
 OffsetParameter = Annotated[

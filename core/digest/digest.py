@@ -1,5 +1,6 @@
 """`Digest`: the name of content, parsed once at the edge and whole from then on."""
 
+import functools
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,6 +8,9 @@ from core.digest.algorithm import SHA256, SHA384, SHA512, Algorithm, get_algorit
 from core.errors import DigestInvalid, DigestUnsupported
 
 __all__ = ["EMPTY_DIGESTS", "EMPTY_TAR_DIGESTS", "Digest"]
+
+_MAX_PARSED = 4096
+"""Texts that are known to be digests, so that those in use are not parsed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,7 @@ class Digest:
                 encoded part has not the length and alphabet of its algorithm.
             DigestUnsupported: the algorithm is unknown.
         """
-        name, colon, encoded = text.partition(":")
-        if not (name and colon and encoded):
-            raise DigestInvalid(text, "a digest is an algorithm, a colon and its encoded value")
-        try:
-            algorithm = get_algorithm(name)
-        except DigestUnsupported as error:
-            raise DigestUnsupported(text, error.message) from None
-        if algorithm.encoded.fullmatch(encoded) is None:
-            raise DigestInvalid(
-                text, f"the encoded part of a {name} digest matches {algorithm.encoded.pattern}"
-            )
-        return cls(algorithm, encoded)
+        return cls(*_parse(text))
 
     @classmethod
     def of(cls, content: bytes, algorithm: Algorithm = SHA256) -> Self:
@@ -50,6 +43,22 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm.name}:{self.encoded}"
+
+
+@functools.lru_cache(_MAX_PARSED)
+def _parse(text: str) -> tuple[Algorithm, str]:
+    name, colon, encoded = text.partition(":")
+    if not (name and colon and encoded):
+        raise DigestInvalid(text, "a digest is an algorithm, a colon and its encoded value")
+    try:
+        algorithm = get_algorithm(name)
+    except DigestUnsupported as error:
+        raise DigestUnsupported(text, error.message) from None
+    if algorithm.encoded.fullmatch(encoded) is None:
+        raise DigestInvalid(
+            text, f"the encoded part of a {name} digest matches {algorithm.encoded.pattern}"
+        )
+    return algorithm, encoded
 
 
 def _digests_of(content: bytes) -> frozenset[Digest]:

@@ -15,7 +15,7 @@ from core.errors import (
     StorageFull,
 )
 
-__all__ = ["Threads", "driver_faults"]
+__all__ = ["Threads", "as_driver_error", "driver_faults"]
 
 _MAX_THREADS = 64
 
@@ -54,9 +54,13 @@ def driver_faults(path: str) -> Iterator[None]:
     except IsADirectoryError:
         raise PathConflict(path) from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageFull(path) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise PathInvalid(path) from error
-        name = errno.errorcode.get(error.errno or 0, "OSError")
-        raise DriverUnavailable(path, name) from error
+        raise as_driver_error(path, error) from error
+
+
+def as_driver_error(path: str, error: OSError) -> DriverError:
+    """Return what a fault of the system, other than that something is not there, means."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull(path)
+    if error.errno == errno.ENAMETOOLONG:
+        return PathInvalid(path)
+    return DriverUnavailable(path, errno.errorcode.get(error.errno or 0, "OSError"))

@@ -6,7 +6,8 @@ from core.storage.file_reader import CHUNK_BYTES, FileReader
 from core.storage.layer import Layer
 from core.storage.layer_service import LayerService
 from core.storage.layer_upload import LayerUpload
-from core.storage.manifest_service import ManifestService, MissingReferences, StoredManifest
+from core.storage.manifest_cache import ManifestCache, StoredManifest
+from core.storage.manifest_service import ManifestService, MissingReferences
 from core.storage.names import (
     MAX_NAME_LENGTH,
     NAME_PATTERN,
@@ -33,6 +34,7 @@ __all__ = [
     "Layer",
     "LayerService",
     "LayerUpload",
+    "ManifestCache",
     "ManifestService",
     "MissingReferences",
     "Reference",

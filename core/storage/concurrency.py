@@ -7,24 +7,24 @@ from anyio import CapacityLimiter, create_task_group
 
 __all__ = ["map_concurrently", "map_stream"]
 
-_MAX_AT_ONCE = 16
-
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def map_concurrently(function: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:
-    """Return what `function` gives for each item, in order, having asked for several at once.
+async def map_concurrently(
+    function: Callable[[T], Awaitable[R]], items: Iterable[T], *, at_once: int
+) -> list[R]:
+    """Return what `function` gives for each item, in order, having asked for `at_once` at once.
 
     Raises:
         Exception: the first that `function` raised, bare; the others are cancelled.
     """
     arguments = list(items)
-    if len(arguments) == 1:
-        return [await function(arguments[0])]
+    if len(arguments) == 1 or at_once == 1:
+        return [await function(argument) for argument in arguments]
     results: dict[int, R] = {}
     failures: list[Exception] = []
-    limiter = CapacityLimiter(_MAX_AT_ONCE)
+    limiter = CapacityLimiter(at_once)
 
     async def ask(index: int, item: T) -> None:
         async with limiter:
@@ -43,18 +43,21 @@ async def map_concurrently(function: Callable[[T], Awaitable[R]], items: Iterabl
 
 
 async def map_stream(
-    function: Callable[[T], Awaitable[R]], items: AsyncIterable[T]
+    function: Callable[[T], Awaitable[R]], items: AsyncIterable[T], *, at_once: int
 ) -> AsyncIterator[tuple[T, R]]:
-    """Yield each item with what `function` gives for it, in order, asking for several at once.
+    """Yield each item with what `function` gives for it, in order, asking for `at_once` at once.
 
-    A few items are taken ahead of what is yielded.
+    So many items are taken ahead of what is yielded.
     """
     window: list[T] = []
     async for item in items:
         window.append(item)
-        if len(window) == _MAX_AT_ONCE:
-            for pair in zip(window, await map_concurrently(function, window), strict=True):
+        if len(window) == at_once:
+            for pair in zip(
+                window, await map_concurrently(function, window, at_once=at_once), strict=True
+            ):
                 yield pair
             window = []
-    for pair in zip(window, await map_concurrently(function, window), strict=True):
+    results = await map_concurrently(function, window, at_once=at_once)
+    for pair in zip(window, results, strict=True):
         yield pair

@@ -34,6 +34,8 @@ async def find_link(
         content = await driver.get(path)
     except PathNotFound:
         return None
+    if linked is not None and content == str(linked).encode("ascii"):
+        return linked
     try:
         target = parse_link(content)
     except DigestInvalid as error:

@@ -1,7 +1,7 @@
 """`ManifestService`: the manifests of one repository, by digest and by tag."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -25,32 +25,18 @@ from core.storage.blob_store import BlobStore
 from core.storage.concurrency import map_concurrently
 from core.storage.layer_service import LayerService
 from core.storage.links import find_link, link, unlink
+from core.storage.manifest_cache import ManifestCache, StoredManifest
 from core.storage.names import Reference, RepositoryName, Tag
 from core.storage.referrers import ReferrersService
 from core.storage.tag_service import TagService
 
-__all__ = ["ManifestService", "MissingReferences", "StoredManifest"]
+__all__ = ["ManifestService", "MissingReferences"]
 
 _log = structlog.get_logger()
 
 _PUBLISH_ATTEMPTS = 8
 
 MissingReferences = Literal["refuse", "accept"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredManifest:
-    """A manifest as it is served.
-
-    Attributes:
-        payload: the bytes that were pushed.
-        media_type: the type they were pushed with.
-        digest: under which the repository has them.
-    """
-
-    payload: bytes
-    media_type: str
-    digest: Digest
 
 
 class ManifestService:
@@ -64,7 +50,8 @@ class ManifestService:
         tags: TagService,
         referrers: ReferrersService,
         *,
-        missing_references: MissingReferences = "refuse",
+        missing_references: MissingReferences,
+        cache: ManifestCache,
     ) -> None:
         """Serve `name`; with `missing_references` "accept", sparse manifests can be pushed."""
         self._driver = driver
@@ -73,6 +60,7 @@ class ManifestService:
         self._tags = tags
         self._referrers = referrers
         self._missing_references = missing_references
+        self._cache = cache
         self._blobs = BlobStore(driver)
 
     async def get(self, reference: Reference) -> StoredManifest:
@@ -83,15 +71,10 @@ class ManifestService:
         """
         digest = await self.resolve(reference)
         target = await find_link(self._driver, self._link(digest), digest)
-        payload = None if target is None else await self._blobs.find(target)
-        if payload is None:
+        manifest = None if target is None else await self._find(target)
+        if manifest is None:
             raise self._unknown(reference)
-        try:
-            media_type = detect_media_type(payload)
-        except ManifestInvalid as error:
-            _log.error("stored manifest is no manifest", digest=str(digest), reason=error.message)
-            raise self._unknown(reference) from None
-        return StoredManifest(payload=payload, media_type=media_type, digest=digest)
+        return manifest if digest == target else replace(manifest, digest=digest)
 
     async def resolve(self, reference: Reference) -> Digest:
         """Return the digest that a tag points to, or the digest itself.
@@ -117,7 +100,9 @@ class ManifestService:
             SizeInvalid: it tells a wrong size of one thing.
             ManifestFaults: it has several of these faults.
         """
-        found = await map_concurrently(self._find_fault, manifest.references())
+        found = await map_concurrently(
+            self._find_fault, manifest.references(), at_once=self._driver.questions_at_once
+        )
         faults = [fault for fault in found if fault is not None]
         if len(faults) == 1:
             raise faults[0]
@@ -141,6 +126,23 @@ class ManifestService:
         # or it sees that it is gone and stores all of it again.
         if await find_link(self._driver, self._link(digest), digest) is None:
             await self._remove_tags(digest)
+
+    async def _find(self, digest: Digest) -> StoredManifest | None:
+        manifest = self._cache.find(digest)
+        if manifest is None:
+            payload = await self._blobs.find(digest)
+            if payload is None:
+                return None
+            try:
+                media_type = detect_media_type(payload)
+            except ManifestInvalid as error:
+                _log.error(
+                    "stored manifest is no manifest", digest=str(digest), reason=error.message
+                )
+                return None
+            manifest = StoredManifest(payload=payload, media_type=media_type, digest=digest)
+            self._cache.keep(manifest)
+        return manifest
 
     async def _publish(self, manifest: Manifest, tags: Sequence[Tag]) -> None:
         path = self._link(manifest.digest)

@@ -1,10 +1,12 @@
 """`Registry`: all repositories of one store."""
 
+import functools
 from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameInvalid, PathNotFound
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
+from core.storage.manifest_cache import ManifestCache
 from core.storage.manifest_service import MissingReferences
 from core.storage.names import MAX_NAME_LENGTH, RepositoryName
 from core.storage.repository import Repository
@@ -13,10 +15,11 @@ from core.storage.repository_walk import RepositoryWalk
 __all__ = ["Registry"]
 
 _MANIFESTS = "_manifests"
+_MAX_HANDLES = 1024
 
 
 class Registry:
-    """The store as a whole. It keeps no state: any number may work on one store."""
+    """The store as a whole. It keeps no state that matters: any number may work on one store."""
 
     def __init__(
         self,
@@ -24,20 +27,24 @@ class Registry:
         *,
         missing_references: MissingReferences = "refuse",
         descriptors: DescriptorCache = NO_DESCRIPTORS,
+        manifest_cache: ManifestCache | None = None,
     ) -> None:
         """Serve what `driver` stores; it and `descriptors` are closed by whoever opened them."""
         self._driver = driver
-        self._descriptors = descriptors
-        self._missing_references = missing_references
+        # Handles hold nothing, and making one costs as much as a system call or two.
+        self._handles = functools.lru_cache(_MAX_HANDLES)(
+            functools.partial(
+                Repository,
+                driver,
+                missing_references=missing_references,
+                descriptors=descriptors,
+                manifest_cache=manifest_cache,
+            )
+        )
 
     def repository(self, name: RepositoryName) -> Repository:
         """Return a handle on a repository, which need not exist. No I/O."""
-        return Repository(
-            self._driver,
-            name,
-            missing_references=self._missing_references,
-            descriptors=self._descriptors,
-        )
+        return self._handles(name)
 
     async def check(self) -> None:
         """Return if the store answers; an empty one does.

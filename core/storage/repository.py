@@ -7,6 +7,7 @@ from core.errors import NameUnknown, PathNotFound
 from core.storage import paths
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.layer_service import LayerService
+from core.storage.manifest_cache import ManifestCache
 from core.storage.manifest_service import ManifestService, MissingReferences
 from core.storage.names import RepositoryName, Tag
 from core.storage.referrers import ReferrersService
@@ -33,6 +34,7 @@ class Repository:
         *,
         missing_references: MissingReferences = "refuse",
         descriptors: DescriptorCache = NO_DESCRIPTORS,
+        manifest_cache: ManifestCache | None = None,
     ) -> None:
         self.name = name
         self.layers = LayerService(driver, name, descriptors)
@@ -45,6 +47,7 @@ class Repository:
             self.tags,
             self.referrers,
             missing_references=missing_references,
+            cache=manifest_cache or ManifestCache(0),
         )
         self._driver = driver
 

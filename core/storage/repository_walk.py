@@ -61,7 +61,9 @@ class RepositoryWalk:
                 return []
             return [name async for name in self._list_children((*parent, child), "")]
 
-        async for child, names in map_stream(list_names, children):
+        async for child, names in map_stream(
+            list_names, children, at_once=self._driver.questions_at_once
+        ):
             if child.startswith("_"):
                 continue
             path = (*parent, child)

@@ -59,7 +59,11 @@ class TagService:
         A directory without a link is what a crash left of a tag, and is passed over.
         """
         try:
-            async for tag, is_set in map_stream(self._is_set, self._list_directories(start_after)):
+            async for tag, is_set in map_stream(
+                self._is_set,
+                self._list_directories(start_after),
+                at_once=self._driver.questions_at_once,
+            ):
                 if is_set:
                     yield tag
         except PathNotFound:
@@ -68,7 +72,9 @@ class TagService:
     async def lookup(self, digest: Digest) -> AsyncIterator[Tag]:
         """Yield the tags that point to `digest`."""
         try:
-            async for tag, found in map_stream(self.find, self._list_directories()):
+            async for tag, found in map_stream(
+                self.find, self._list_directories(), at_once=self._driver.questions_at_once
+            ):
                 if found == digest:
                     yield tag
         except PathNotFound:

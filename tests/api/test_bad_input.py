@@ -434,7 +434,8 @@ def test_a_damaged_link_is_as_none_and_logged_and_healed_by_a_push(
 def test_a_damaged_manifest_is_not_served_and_healed_by_a_push(
     repository: Repository, store: Path
 ) -> None:
-    payload = repository.push_image("tag")
+    # Bytes that nobody has pulled yet, so that they are in no cache.
+    payload = repository.push_image("tag", annotations={"a": repository.url})
     encoded = digest_of(payload).partition(":")[2]
     data = store / f"docker/registry/v2/blobs/sha256/{encoded[:2]}/{encoded}/data"
     document = json.loads(payload)
@@ -442,5 +443,5 @@ def test_a_damaged_manifest_is_not_served_and_healed_by_a_push(
     target = f"{repository.url}/manifests/tag"
     repository.wire.get(target).assert_error(404, "MANIFEST_UNKNOWN")
     repository.wire.service.wait_for_log("content is damaged", level="error")
-    repository.push_image("tag")
+    repository.push_image("tag", annotations={"a": repository.url})
     assert repository.wire.get(target).body == payload

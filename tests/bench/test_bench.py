@@ -14,14 +14,17 @@ import pytest
 
 from bench.content import Content
 from bench.processes import ProcessTree
-from bench.scenarios import ROWS
+from bench.suites import SUITES, Suite
 from tests.service.running import REPOSITORY
 
 __all__: list[str] = []
 
 pytestmark = pytest.mark.timeout(60)
 
-_TINY = ["--quick", "--seconds", "0.05", "--slices", "1", "--large-mib", "2", "--huge-mib", "2"]
+_TINY = [
+    *("--quick", "--seconds", "0.05", "--slices", "1"),
+    *("--large-mib", "2", "--huge-mib", "2", "--images", "8"),
+]
 _FIELDS = {"throughput", "cpu", "p50", "p99", "peak_bytes"}
 
 
@@ -37,17 +40,22 @@ def run_bench(folder: Path, *options: str, **variables: str) -> subprocess.Compl
     )
 
 
-def test_the_benchmark_measures_every_row_and_leaves_only_its_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.kind)
+def test_the_benchmark_measures_every_row_and_leaves_only_its_report(
+    suite: Suite, tmp_path: Path
+) -> None:
     stores, output = tmp_path / "stores", tmp_path / "figures.json"
     stores.mkdir()
 
-    result = run_bench(stores, "--alone", "--output", str(output))
+    result = run_bench(stores, "--alone", "--store", suite.kind, "--output", str(output))
 
     assert result.returncode == 0, result.stderr
     assert list(stores.iterdir()) == []
-    figures: dict[str, Any] = json.loads(output.read_text())
+    results: dict[str, Any] = json.loads(output.read_text())["stores"]
+    assert list(results) == [suite.kind]
+    figures = results[suite.kind]
     assert figures["servers"] == ["moorage"]
-    assert [row["key"] for row in figures["rows"]] == [row.key for row in ROWS]
+    assert [row["key"] for row in figures["rows"]] == [row.key for row in suite.rows]
     for row in figures["rows"]:
         measured = row["servers"]["moorage"]
         assert set(measured["median"]) == _FIELDS
@@ -56,7 +64,7 @@ def test_the_benchmark_measures_every_row_and_leaves_only_its_report(tmp_path: P
         assert 0 < measured["median"]["p50"] <= measured["median"]["p99"]
         assert f"| {row['title']}, " in result.stdout
     assert figures["memory"]["kept"] is True
-    assert 0 < figures["memory"]["servers"]["moorage"]["peak_bytes"] < 200 * 1024**2
+    assert 0 < figures["memory"]["servers"]["moorage"]["peak_bytes"] < suite.memory.limit_bytes
 
 
 def test_a_missing_incumbent_is_named_and_moorage_is_measured_alone(tmp_path: Path) -> None:
@@ -66,7 +74,7 @@ def test_a_missing_incumbent_is_named_and_moorage_is_measured_alone(tmp_path: Pa
 
     assert result.returncode == 0, result.stderr
     assert "docker-registry is not installed" in result.stderr
-    figures = json.loads(output.read_text())
+    figures = json.loads(output.read_text())["stores"]["filesystem"]
     assert figures["servers"] == ["moorage"]
     assert figures["memory"] is None
 

@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> AccessLogMiddleware:
         else:
             await _serve(scope, receive, send)
 
-    return AccessLogMiddleware(serve, enabled=settings.log.access)
+    return AccessLogMiddleware(serve, settings.log)
 
 
 def create_refusing_app(_: Settings) -> AccessLogMiddleware:

@@ -15,6 +15,7 @@ class FlatDriver(MemoryDriver):
     """What is done differently where a move is a copy, without a server."""
 
     flat = True
+    questions_at_once = 16
 
 
 @pytest.fixture(params=["memory", "filesystem", "flat"])

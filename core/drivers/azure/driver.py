@@ -44,6 +44,7 @@ class AzureDriver(StorageDriver):
 
     name = "azure"
     flat = True
+    questions_at_once = 16
 
     def __init__(
         self,

@@ -54,6 +54,7 @@ class GCSDriver(StorageDriver):
 
     name = "gcs"
     flat = True
+    questions_at_once = 16
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ class S3Driver(StorageDriver):
 
     name = "s3"
     flat = True
+    questions_at_once = 16
 
     def __init__(self, **settings: object) -> None:
         """Take the fields of `S3Options`. Nothing is asked of the store before it is needed."""

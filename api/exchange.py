@@ -1,0 +1,138 @@
+"""`Exchange`: one request and its answer as they pass between a client and the application."""
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+__all__ = [
+    "REQUEST_ID",
+    "App",
+    "Exchange",
+    "Message",
+    "Receive",
+    "RequestIds",
+    "Scope",
+    "Send",
+    "find_exchange",
+]
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the request that is being served, for every line that is logged meanwhile."""
+
+_KEY = "moorage.exchange"
+_SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_RANDOM_BYTES = 16
+_REFRESH_IDS = 4096
+
+
+class Exchange:
+    """What passes, counted.
+
+    Attributes:
+        scope: of the request.
+        request_id: the client's `X-Request-Id` if that is 1 to 128 printable ASCII characters,
+            else a new one; it is answered as `X-Request-Id`.
+        user_agent: as it was sent.
+        started: when it was made, in seconds of `time.perf_counter`.
+        status: of the answer, once that has begun.
+        received_bytes: of the request's body.
+        sent_bytes: of the answer's body.
+        hung_up: whether the client was gone before the answer was complete.
+        complete: whether all of the answer is out.
+    """
+
+    __slots__ = (
+        "_receive",
+        "_send",
+        "complete",
+        "hung_up",
+        "received_bytes",
+        "request_id",
+        "scope",
+        "sent_bytes",
+        "started",
+        "status",
+        "user_agent",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, ids: "RequestIds") -> None:
+        """Stand between a server and an application, which finds it in `scope`."""
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.started = time.perf_counter()
+        self.status: int | None = None
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.hung_up = False
+        self.complete = False
+        self.user_agent = b""
+        self.request_id = b""
+        for name, value in scope["headers"]:
+            if name == b"user-agent":
+                self.user_agent = value
+            elif name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
+                self.request_id = value
+        if not self.request_id:
+            self.request_id = ids.make()
+        scope[_KEY] = self
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is too late to answer anything else."""
+        return self.status is not None
+
+    async def receive(self) -> Message:
+        """Return the next message of the server."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received_bytes += len(message.get("body", b""))
+        elif not self.complete:
+            self.hung_up = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Give a message of the application to the server."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body":
+            self.sent_bytes += len(message.get("body", b""))
+            # Marked before the last bytes go out: uvicorn tells a finished request from a
+            # client that hung up by nothing but the order of these two.
+            self.complete = not message.get("more_body", False)
+        await self._send(message)
+
+
+class RequestIds:
+    """Makes ids that no other process makes, without asking the system for each."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._left = 0
+        self._next = 0
+
+    def make(self) -> bytes:
+        """Return a new id."""
+        if not self._left:
+            self._left = _REFRESH_IDS
+            self._next = int.from_bytes(os.urandom(_RANDOM_BYTES))
+        self._left -= 1
+        self._next = (self._next + 1) % (1 << 8 * _RANDOM_BYTES)
+        return b"%032x" % self._next
+
+
+def find_exchange(scope: Scope) -> Exchange:
+    """Return the exchange that a request is part of, as the outermost middleware has made it."""
+    exchange: Exchange = scope[_KEY]
+    return exchange
