@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from api.refusals import error_body
+from api.request_body import RequestBlocks
 from api.zerocopy import FileSender
 
 __all__ = ["ZERO_COPY", "Cycle"]
@@ -29,10 +30,20 @@ class Cycle(RequestResponseCycle):
 
     Uvicorn makes these objects by name inside a long method, and the protocol changes the class
     of the new object, which spares a copy of that method: so this class sets nothing up.
+
+    Attributes:
+        blocks: takes in the body of the request where it may be large.
     """
+
+    blocks: RequestBlocks | None = None
 
     _head = b""
     _sender: FileSender | None = None
+
+    async def receive(self) -> Any:
+        """Return the next message to the application."""
+        receive = super().receive
+        return await (receive() if self.blocks is None else self.blocks.receive(receive))
 
     async def send(self, message: Any) -> None:
         """Take a message of the application; see the ASGI specification, "Response Start".

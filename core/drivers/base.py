@@ -22,14 +22,14 @@ no rename either: a `move` costs as much as a copy.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, assert_never
 
 import structlog
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 from anyio.abc import AsyncResource
 from anyio.lowlevel import checkpoint_if_cancelled
 
@@ -167,6 +167,19 @@ class FileWriter(AsyncResource):
             PathNotFound: what was written has been deleted or moved by someone else.
             DriverUnavailable: the store did not confirm, or the writer is committed or closed.
         """
+
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        """Do what `write` does, and when it has succeeded, call `then` with `chunk`.
+
+        `then` runs in a thread, the same that has written where there is one. A call that is
+        cancelled before anything was written does not call it.
+
+        Raises:
+            PathNotFound, StorageFull, DriverUnavailable: as `write` does; `then` is not called.
+        """
+        await self.write(chunk)
+        with CancelScope(shield=True):
+            await to_thread.run_sync(then, chunk)
 
     async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
         """Do what `write` and then `flush` do, for less than both where that is possible.

@@ -1,7 +1,7 @@
 """The wrapper around every driver: what callers may ask, and the names of faults."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 
 from core.drivers.base import (
@@ -191,6 +191,11 @@ class _CheckedWriter(FileWriter):
         with self._owner._named_faults(self._path):
             self._check(usable=not self._committed and not self._closed)
             await self._writer.write(chunk)
+
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
+            await self._writer.write_and(chunk, then)
 
     async def flush(self) -> None:
         with self._owner._named_faults(self._path):

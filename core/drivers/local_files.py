@@ -5,6 +5,7 @@ import fcntl
 import os
 import stat
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -129,6 +130,9 @@ class LocalWriter(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
 
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        await self._threads.run(self._path, _in_turn, self._write, then, chunk)
+
     async def flush(self) -> None:
         # Without a commit the file is gone anyway.
         return
@@ -187,6 +191,9 @@ class LocalAppender(FileWriter):
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
+
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        await self._threads.run(self._path, _in_turn, self._write, then, chunk)
 
     async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write_and_sync, chunk)
@@ -247,6 +254,13 @@ class LocalAppender(FileWriter):
         # A file that was moved is a published blob by now, and must not be written to.
         if not os.path.samestat(os.fstat(descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
+
+
+def _in_turn(
+    write: Callable[[memoryview], None], then: Callable[[memoryview], object], chunk: memoryview
+) -> None:
+    write(chunk)
+    then(chunk)
 
 
 def claim(path: str, target: str, descriptor: int) -> None:

@@ -119,26 +119,28 @@ class LayerUpload(AsyncResource):
         self._digester = await self._find_digester(writer.size)
         begin = writer.size
 
-        async def store(block: bytes | bytearray, *, is_all: bool = False) -> None:
+        async def store(block: memoryview, *, is_all: bool = False) -> None:
             if size is not None and writer.size + len(block) - begin > size:
                 raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
             digested = self._digester.size == writer.size
             self._has_news = True
-            if is_all and not self._driver.flat:
-                await writer.write_durably(block)
-            else:
-                await writer.write(block)
             # Only what was stored is digested: after a write that failed midway, the digest of
             # the whole block would be taken for that of whatever is stored in its stead.
-            if digested:
-                await update_digester(self._digester, block)
+            if is_all and not self._driver.flat:
+                await writer.write_durably(block)
+                if digested:
+                    await update_digester(self._digester, block)
+            elif digested:
+                await writer.write_and(block, self._digester.update)
+            else:
+                await writer.write(block)
 
         gathered = await gather(chunks)
         try:
             if not gathered.is_all:
-                await take_in(gathered.chunks(), store)
+                await take_in(gathered, store)
             elif gathered.content:
-                await store(gathered.content, is_all=True)
+                await store(memoryview(gathered.content), is_all=True)
         except PathNotFound:
             raise self._unknown() from None
         received = writer.size - begin
@@ -201,7 +203,7 @@ class LayerUpload(AsyncResource):
             gathered = await gather(chunks)
             if gathered.is_all and size in {None, len(gathered.content)}:
                 return await self._finish_small(bytes(gathered.content), digest)
-            chunks = gathered.chunks()
+            chunks = gathered
         await self.read_from(chunks, start=start, size=size)
         return await self.finish(digest)
 
