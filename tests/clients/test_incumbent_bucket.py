@@ -67,7 +67,7 @@ def shared(seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
     prefix = f"shared-{uuid.uuid4().hex}"
     variables = s3_environment(seaweedfs, root_prefix=prefix, redirect="false")
     with ExitStack() as stack:
-        ours = stack.enter_context(running_registry(folder, **variables))
+        ours = stack.enter_context(running_registry(folder, root=None, **variables))
         theirs = stack.enter_context(
             running_incumbent(folder, incumbent_in_bucket(seaweedfs, prefix))
         )
