@@ -4,16 +4,17 @@ import base64
 import hashlib
 import hmac
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic_core import to_json
 
 from tests.live import Service
+from tests.servers.seaweedfs import S3Server
 from tests.service.running import clean_environment, free_port, serving
 
-__all__ = ["collect_garbage", "running_incumbent", "upload_state"]
+__all__ = ["collect_garbage", "incumbent_in_bucket", "running_incumbent", "upload_state"]
 
 _PROGRAM = "docker-registry"
 _SECRET = "known to the tests"
@@ -21,26 +22,44 @@ _TIMEOUT_SECONDS = 60
 
 
 @contextmanager
-def running_incumbent(tmp_path: Path, root: Path) -> Iterator[Service]:
-    """Run the incumbent over the store at `root` until the block ends.
+def running_incumbent(tmp_path: Path, store: Path | Mapping[str, object]) -> Iterator[Service]:
+    """Run the incumbent over a store until the block ends.
 
     Args:
         tmp_path: for its settings and its log.
-        root: of the store, as the registry's own setting names it.
+        store: its root, as the registry's own setting names it, or what `incumbent_in_bucket`
+            gives.
     """
     port = free_port()
-    settings = _write_settings(tmp_path, root, port)
+    settings = _write_settings(tmp_path, store, port)
     log_file = tmp_path / "incumbent.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [_PROGRAM, "serve", str(settings)],
             cwd=tmp_path,
-            env=clean_environment(),
+            env=_environment(),
             stderr=log,
             stdout=log,
         )
     with serving(Service(port=port, process=process, log_file=log_file), "/v2/") as service:
         yield service
+
+
+def incumbent_in_bucket(server: S3Server, root_prefix: str) -> Mapping[str, object]:
+    """Give what tells the incumbent of a store in a bucket."""
+    return {
+        "s3": {
+            "bucket": server.bucket,
+            "rootdirectory": f"/{root_prefix}",
+            "regionendpoint": server.endpoint_url,
+            "region": "us-east-1",
+            "accesskey": server.access_key_id,
+            "secretkey": server.secret_access_key,
+            "secure": False,
+            "v4auth": True,
+        },
+        "redirect": {"disable": True},
+    }
 
 
 def collect_garbage(tmp_path: Path, root: Path, *flags: str) -> list[str]:
@@ -70,12 +89,19 @@ def upload_state(name: str, upload_id: str, *, offset: int, started_at: str) -> 
     return base64.urlsafe_b64encode(seal + message).decode("ascii")
 
 
-def _write_settings(tmp_path: Path, root: Path, port: int) -> Path:
+def _environment() -> dict[str, str]:
+    # Whatever the machine says of AWS is meant for another store.
+    return {k: v for k, v in clean_environment().items() if not k.startswith("AWS_")}
+
+
+def _write_settings(tmp_path: Path, store: Path | Mapping[str, object], port: int) -> Path:
+    if isinstance(store, Path):
+        store = {"filesystem": {"rootdirectory": str(store)}}
     settings = {
         "version": "0.1",
         "log": {"level": "info"},
         "storage": {
-            "filesystem": {"rootdirectory": str(root)},
+            **store,
             "delete": {"enabled": True},
             "maintenance": {"uploadpurging": {"enabled": False}},
         },

@@ -90,18 +90,21 @@ class S3Claims(ClaimStore):
             ClientError: the store has another version of it.
         """
         bucket, key = self._connection.bucket, self._key(path)
+        storage = self._connection.short_storage
         outdated: ClientError
         async with self._connection.change(path) as client:
             try:
                 if not self._conditional:
-                    answer = await client.put_object(Bucket=bucket, Key=key, Body=content)
+                    answer = await client.put_object(
+                        Bucket=bucket, Key=key, Body=content, **storage
+                    )
                 elif version is None:
                     answer = await client.put_object(
-                        Bucket=bucket, Key=key, Body=content, IfNoneMatch="*"
+                        Bucket=bucket, Key=key, Body=content, IfNoneMatch="*", **storage
                     )
                 else:
                     answer = await client.put_object(
-                        Bucket=bucket, Key=key, Body=content, IfMatch=version
+                        Bucket=bucket, Key=key, Body=content, IfMatch=version, **storage
                     )
                 return answer["ETag"]
             except ClientError as error:

@@ -40,7 +40,9 @@ class S3Connection:
         self.options = options
         self.bucket = options.bucket
         self.keys = Keys(options.root_prefix)
-        self.storage = _storage_arguments(options)
+        self.storage = _storage_arguments(options, options.storage_class)
+        # Of what lasts for minutes: a class for what is seldom read would charge a month for it.
+        self.short_storage = _storage_arguments(options, "")
         self._stack = AsyncExitStack()
         self._opening = Lock()
         self._clients: dict[str, S3Client] = {}
@@ -138,12 +140,13 @@ def _config(options: S3Options) -> AioConfig:
     )
 
 
-def _storage_arguments(options: S3Options) -> StorageArguments:
+def _storage_arguments(options: S3Options, storage_class: str) -> StorageArguments:
     arguments: StorageArguments = {}
-    if options.storage_class:
+    if storage_class:
         # The store knows best which classes it has.
-        arguments["StorageClass"] = options.storage_class  # type: ignore[typeddict-item]
+        arguments["StorageClass"] = storage_class  # type: ignore[typeddict-item]
     if options.encryption != "none":
+        # Buckets may refuse whatever does not say so.
         arguments["ServerSideEncryption"] = options.encryption
         if options.kms_key_id:
             arguments["SSEKMSKeyId"] = options.kms_key_id

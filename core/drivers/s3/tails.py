@@ -35,7 +35,7 @@ async def put_tail(
             Key=connection.keys.key(path) + TAIL,
             Body=content,
             Metadata=metadata,
-            **connection.storage,
+            **connection.short_storage,
         )
     return answer["ETag"]
 
