@@ -308,7 +308,7 @@ class LayerUpload(AsyncResource):
         writer = await self._open()
         try:
             # Someone else may have ended the upload while the content came.
-            await writer.flush()
+            await writer.commit()
         except PathNotFound:
             raise self._unknown() from None
         actual = Digest.of(content, digest.algorithm)
