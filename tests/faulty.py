@@ -1,23 +1,42 @@
 """A driver that does as it is told: fails, stalls, crashes or is overtaken at any call."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeVar
 
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from core.drivers import (
+    Barrier,
+    BeginUpload,
+    Change,
+    CleanUp,
+    Delete,
     DriverReader,
     Entry,
     FileWriter,
+    Move,
     ObjectInfo,
+    Put,
     RedirectMethod,
     StorageDriver,
     Unfinished,
 )
-from core.errors import DriverUnavailable, StorageFull
+from core.errors import DriverError, DriverUnavailable, StorageFull
 
 __all__ = ["Call", "Crash", "FaultyDriver", "FullDriver", "failing", "fails_at"]
+
+
+_METHODS = {
+    Put: "put",
+    Move: "move",
+    Delete: "delete",
+    CleanUp: "delete",
+    BeginUpload: "create_upload",
+}
 
 
 class Crash(BaseException):
@@ -30,7 +49,8 @@ class Call:
 
     Attributes:
         number: from 0, counted over all calls of the driver.
-        method: such as `put`, or `appender.write`.
+        method: such as `put`, or `appender.write`; of a change that `apply` makes, the method
+            that makes such a change.
         path: that it is about; of a move, its destination.
         moment: `before` the store has been asked, or `after` it has done what was asked.
     """
@@ -129,6 +149,18 @@ class FaultyDriver(StorageDriver):
     async def delete(self, path: str) -> None:
         await self.step("delete", path, lambda: self.driver.delete(path))
 
+    async def apply(self, changes: Sequence[Change]) -> None:
+        # One by one, so that anything can happen between any two of them. As the contract says,
+        # that does not include being cancelled.
+        await checkpoint_if_cancelled()
+        with CancelScope(shield=True):
+            for change in changes:
+                if isinstance(change, Barrier):
+                    continue
+                act = partial(self.driver.apply, [change])
+                with suppress(DriverError) if isinstance(change, CleanUp) else nullcontext():
+                    await self.step(_METHODS[type(change)], change.path, act)
+
     async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
         return await self.step("redirect_url", path, lambda: self.driver.redirect_url(path, method))
 
@@ -190,6 +222,11 @@ class _Writer(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._owner.step("writer.write", self._path, lambda: self._writer.write(chunk))
 
+    async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
+        # Anything can happen between the two.
+        await self.write(chunk)
+        await self.flush()
+
     async def flush(self) -> None:
         await self._owner.step("writer.flush", self._path, self._writer.flush)
 
@@ -212,10 +249,19 @@ class FullDriver(FaultyDriver):
         self.room = room
 
     async def put(self, path: str, content: bytes) -> None:
+        self._take_room(path, content)
+        await super().put(path, content)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, Put):
+                self._take_room(change.path, change.content)
+            await super().apply([change])
+
+    def _take_room(self, path: str, content: bytes) -> None:
         if len(content) > self.room:
             raise StorageFull(path)
         self.room -= len(content)
-        await super().put(path, content)
 
     async def open_appender(self, path: str, *, create: bool = False) -> FileWriter:
         return _FullWriter(self, path, await self.driver.open_appender(path, create=create))

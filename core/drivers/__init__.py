@@ -9,19 +9,27 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
+from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, Put
 from core.drivers.checked import CheckedDriver
 from core.drivers.factory import create_driver
 from core.drivers.filesystem import FilesystemDriver
 from core.drivers.memory import MemoryDriver
 
 __all__ = [
+    "Barrier",
+    "BeginUpload",
+    "Change",
     "CheckedDriver",
+    "CleanUp",
+    "Delete",
     "DriverReader",
     "Entry",
     "FileWriter",
     "FilesystemDriver",
     "MemoryDriver",
+    "Move",
     "ObjectInfo",
+    "Put",
     "RedirectMethod",
     "StorageDriver",
     "Unfinished",

@@ -6,21 +6,19 @@ All of this blocks, and is called from threads.
 import errno
 import os
 import shutil
-import stat
 import uuid
 from contextlib import suppress
 
 __all__ = [
-    "DirectoryMaker",
     "discard",
     "remove",
     "replace",
+    "sync_content",
     "sync_directory",
     "temporary_name",
     "write_all",
 ]
 
-_MAX_KNOWN_DIRECTORIES = 65_536
 _ATTEMPTS = 8
 
 
@@ -46,50 +44,19 @@ def write_all(descriptor: int, content: bytes | bytearray | memoryview) -> None:
             written += os.write(descriptor, view[written:])
 
 
-class DirectoryMaker:
-    """Makes directories whose own entries are durable, whoever made them.
+def sync_content(descriptor: int, target: str) -> None:
+    """Make the content of the open file `target` durable, or remove the file.
 
-    A directory that another process has just made may not be on the disk yet, so finding it is
-    not enough: its parent is synced once by this process too, and remembered by inode, so that
-    one that was deleted and made again counts as new.
+    Raises:
+        OSError: it could not be made durable, and cannot be read any more.
     """
-
-    def __init__(self, root: str, *, durable: bool) -> None:
-        self._root = root
-        self._durable = durable
-        self._known: dict[str, int] = {}
-
-    def make(self, directory: str) -> None:
-        """Make `directory` and its parents, and make them durable.
-
-        Raises:
-            NotADirectoryError: a file stands in the way.
-        """
-        try:
-            found = os.stat(directory)
-        except FileNotFoundError:
-            pass
-        else:
-            # A file may have been given the inode of a directory that was deleted.
-            if not stat.S_ISDIR(found.st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            if self._known.get(directory) == found.st_ino:
-                return
-        if directory == self._root:
-            os.makedirs(directory, exist_ok=True)
-        else:
-            parent = os.path.dirname(directory)
-            self.make(parent)
-            try:
-                os.mkdir(directory)
-            except FileExistsError:
-                if not os.path.isdir(directory):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-            if self._durable:
-                sync_directory(parent)
-        if len(self._known) >= _MAX_KNOWN_DIRECTORIES:
-            self._known.clear()
-        self._known[directory] = os.stat(directory).st_ino
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # The system has dropped what it could not write, and a later sync of the same file would
+        # succeed without it: the content must be written again from its start.
+        discard(target)
+        raise
 
 
 def replace(temporary: str, target: str, *, durable: bool) -> None:

@@ -22,14 +22,19 @@ no rename either: a `move` costs as much as a copy.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, assert_never
 
+import structlog
+from anyio import CancelScope
 from anyio.abc import AsyncResource
+from anyio.lowlevel import checkpoint_if_cancelled
 
-from core.errors import DriverUnavailable, PathNotFound
+from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, Put
+from core.errors import DriverError, DriverUnavailable, PathNotFound
 
 __all__ = [
     "DriverReader",
@@ -40,6 +45,8 @@ __all__ = [
     "StorageDriver",
     "Unfinished",
 ]
+
+_log = structlog.get_logger()
 
 _COPY_BYTES = 1024 * 1024
 
@@ -160,6 +167,15 @@ class FileWriter(AsyncResource):
             PathNotFound: what was written has been deleted or moved by someone else.
             DriverUnavailable: the store did not confirm, or the writer is committed or closed.
         """
+
+    async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Do what `write` and then `flush` do, for less than both where that is possible.
+
+        Raises:
+            PathNotFound, StorageFull, DriverUnavailable: as they do.
+        """
+        await self.write(chunk)
+        await self.flush()
 
     @abstractmethod
     async def commit(self) -> None:
@@ -344,6 +360,53 @@ class StorageDriver(ABC):
         Raises:
             PathNotFound: nothing is there.
         """
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Make several changes, which are seen in their order and durable once this returns.
+
+        Each change is seen whole or not at all, as by the method that its class names, and they
+        cost less together than one by one. After a crash of the machine any of them may be there
+        or not, as long as this has not returned; but behind a `Barrier` nothing is seen, and so
+        nothing is there after a crash, before all that stands in front of it is durable.
+
+        When a change fails, its fault is raised. Changes before it may have happened; of those
+        behind it none has, except that directories may have been made for them. A call that is
+        cancelled is carried through, or has not begun.
+
+        Raises:
+            DriverError: the fault of one change that failed, as its method raises it.
+        """
+        await checkpoint_if_cancelled()
+        with CancelScope(shield=True):
+            for change in changes:
+                await self._change(change)
+
+    async def _change(self, change: Change) -> None:
+        match change:
+            case Put(path, content):
+                await self.put(path, content)
+            case Move(source, destination):
+                await self.move(source, destination)
+            case BeginUpload(path):
+                await self.create_upload(path)
+            case Delete(path, missing_ok):
+                with suppress(PathNotFound) if missing_ok else nullcontext():
+                    await self.delete(path)
+            case CleanUp(path):
+                await self._clean_up(path)
+            case Barrier():
+                # Whatever stands before it has returned, and so is durable.
+                return
+            case _:
+                assert_never(change)
+
+    async def _clean_up(self, path: str) -> None:
+        try:
+            await self.delete(path)
+        except PathNotFound:
+            return
+        except DriverError as error:
+            _log.warning("leftovers were not deleted", path=path, reason=str(error))
 
     async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
         """Return a URL at which anyone may read the file for some minutes, or None.

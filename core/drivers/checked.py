@@ -1,7 +1,7 @@
 """The wrapper around every driver: what callers may ask, and the names of faults."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 
 from core.drivers.base import (
@@ -13,6 +13,7 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
+from core.drivers.changes import Barrier, Change, Move
 from core.errors import DriverError, DriverUnavailable, OffsetInvalid, PathInvalid
 
 __all__ = ["CheckedDriver"]
@@ -88,6 +89,15 @@ class CheckedDriver(StorageDriver):
     async def delete(self, path: str) -> None:
         with self._named_faults(path):
             await self.driver.delete(path)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        paths = [path for change in changes for path in _paths(change)]
+        for path in paths:
+            with self._named_faults(path):
+                pass
+        if paths:
+            with self._named_faults(paths[0]):
+                await self.driver.apply(changes)
 
     async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
         with self._named_faults(path):
@@ -187,6 +197,11 @@ class _CheckedWriter(FileWriter):
             self._check(usable=not self._committed and not self._closed)
             await self._writer.flush()
 
+    async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
+        with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
+            await self._writer.write_durably(chunk)
+
     async def commit(self) -> None:
         if not self._committed:
             with self._owner._named_faults(self._path):
@@ -209,3 +224,14 @@ class _CheckedWriter(FileWriter):
     def _check(self, *, usable: bool) -> None:
         if not usable:
             raise DriverUnavailable(self._path, "the writer is committed or closed")
+
+
+def _paths(change: Change) -> tuple[str, ...]:
+    """Return the paths that a change is about."""
+    match change:
+        case Barrier():
+            return ()
+        case Move(source, destination):
+            return (source, destination)
+        case _:
+            return (change.path,)

@@ -2,10 +2,8 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,19 +16,17 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
+from core.drivers.changes import BeginUpload, Change, Delete, Move, Put
 from core.drivers.local_calls import Threads, as_driver_error, driver_faults
-from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim
+from core.drivers.local_commit import LocalCommit
+from core.drivers.local_directories import DirectoryMaker
+from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim_regular
 from core.drivers.local_leftovers import remove_leftover, scan_leftovers
 from core.drivers.local_listings import Listing, Listings
-from core.errors import (
-    DriverUnavailable,
-    PathConflict,
-    PathNotFound,
-)
+from core.errors import PathNotFound
 
 __all__ = ["FilesystemDriver"]
 
-_MAKE_ATTEMPTS = 8
 _SMALL_BYTES = 64 * 1024
 """What is smaller is read on the event loop: from the page cache that takes microseconds, less than
 a thread's turn."""
@@ -55,7 +51,7 @@ class FilesystemDriver(StorageDriver):
             raise ValueError(f"durability is one of {get_args(Durability)}, not {durability!r}")
         self._root = os.fspath(Path(root).absolute())
         self._durable = durability == "full"
-        self._directories = atomic.DirectoryMaker(self._root, durable=self._durable)
+        self._directories = DirectoryMaker(self._root)
         self._listings = Listings()
         self._threads = Threads()
 
@@ -76,7 +72,7 @@ class FilesystemDriver(StorageDriver):
             raise as_driver_error(path, error) from error
 
     async def put(self, path: str, content: bytes) -> None:
-        await self._threads.run(path, self._put, path, content)
+        await self.apply([Put(path, content)])
 
     async def open_reader(self, path: str, start: int = 0, stop: int | None = None) -> DriverReader:
         with driver_faults(path):
@@ -93,7 +89,7 @@ class FilesystemDriver(StorageDriver):
     async def open_writer(self, path: str) -> FileWriter:
         target = self._local(path)
         temporary = atomic.temporary_name(target)
-        descriptor = await self._threads.run(path, self._create, path, temporary, os.O_EXCL)
+        descriptor = await self._threads.run(path, self._create_temporary, path, temporary)
         return LocalWriter(
             self._threads,
             path,
@@ -104,7 +100,14 @@ class FilesystemDriver(StorageDriver):
         )
 
     async def open_appender(self, path: str, *, create: bool = False) -> FileWriter:
-        return await self._threads.run(path, self._open_appender, path, create)
+        if create:
+            return await self._threads.run(path, self._create_appender, path)
+        # Nothing of this waits for the disk.
+        with driver_faults(path):
+            return self._open_appender(path)
+
+    async def create_upload(self, path: str) -> None:
+        await self.apply([BeginUpload(path)])
 
     async def stat(self, path: str) -> ObjectInfo:
         try:
@@ -127,14 +130,14 @@ class FilesystemDriver(StorageDriver):
             yield entry
 
     async def move(self, source: str, destination: str) -> None:
-        if (await self.stat(source)).is_directory:
-            raise PathNotFound(source)
-        await self._threads.run(destination, self._move, source, destination)
+        await self.apply([Move(source, destination)])
 
     async def delete(self, path: str) -> None:
-        await self._threads.run(
-            path, partial(atomic.remove, self._local(path), durable=self._durable)
-        )
+        await self.apply([Delete(path)])
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        if changes:
+            await self._threads.run("/", self._new_commit().apply, changes)
 
     async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
         # A file that an appender has begun is an ordinary one, and is listed as such.
@@ -147,75 +150,59 @@ class FilesystemDriver(StorageDriver):
         target = self._local(unfinished.path)
         await self._threads.run(unfinished.path, remove_leftover, target, unfinished)
 
+    async def aclose(self) -> None:
+        self._threads.close()
+
     def _local(self, path: str) -> str:
         return self._root if path == "/" else self._root + path
 
-    def _put(self, path: str, content: bytes) -> None:
-        # The directory may be deleted, and the temporary file with it, before it has its name.
-        for _ in range(_MAKE_ATTEMPTS):
-            with suppress(FileNotFoundError):
-                self._put_once(path, content)
-                return
-        raise DriverUnavailable(path, "its directory is deleted again and again")
+    def _new_commit(self) -> LocalCommit:
+        return LocalCommit(self._root, self._directories, durable=self._durable)
 
-    def _put_once(self, path: str, content: bytes) -> None:
-        target = self._local(path)
-        temporary = atomic.temporary_name(target)
-        descriptor = self._create(path, temporary, os.O_EXCL)
+    def _create_temporary(self, path: str, temporary: str) -> int:
+        commit = self._new_commit()
+        descriptor = commit.create(path, temporary, os.O_EXCL)
         try:
-            try:
-                atomic.write_all(descriptor, content)
-                if self._durable:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            atomic.replace(temporary, target, durable=self._durable)
+            commit.sync()
         except BaseException:
+            os.close(descriptor)
             atomic.discard(temporary)
             raise
+        return descriptor
 
-    def _create(self, path: str, target: str, flags: int) -> int:
-        flags |= os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        # The directory may be deleted between its making and its use.
-        for _ in range(_MAKE_ATTEMPTS):
-            with suppress(FileNotFoundError):
-                self._make_parent(path, target)
-                return os.open(target, flags, 0o666)
-        raise DriverUnavailable(path, "its directory is deleted again and again")
-
-    def _make_parent(self, path: str, target: str) -> None:
-        try:
-            self._directories.make(os.path.dirname(target))
-        except NotADirectoryError:
-            raise PathConflict(path) from None
-
-    def _open_appender(self, path: str, create: bool) -> FileWriter:  # noqa: FBT001 - by position
+    def _create_appender(self, path: str) -> FileWriter:
+        commit = self._new_commit()
         target = self._local(path)
-        if create:
-            descriptor = self._create(path, target, 0)
-        else:
-            try:
-                descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC)
-            except IsADirectoryError:
-                raise PathNotFound(path) from None
+        descriptor = commit.create_claimed(path, target)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise PathNotFound(path)
-            claim(path, target, descriptor)
-            if create and self._durable:
-                atomic.sync_directory(os.path.dirname(target))
-            size = os.lseek(descriptor, 0, os.SEEK_END)
-            return LocalAppender(
-                self._threads,
-                path,
-                target=target,
-                descriptor=descriptor,
-                size=size,
-                durable=self._durable,
-            )
+            commit.sync()
+            return self._append_to(path, target, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
+
+    def _open_appender(self, path: str) -> FileWriter:
+        target = self._local(path)
+        try:
+            descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC)
+        except IsADirectoryError:
+            raise PathNotFound(path) from None
+        try:
+            claim_regular(path, target, descriptor)
+            return self._append_to(path, target, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def _append_to(self, path: str, target: str, descriptor: int) -> FileWriter:
+        return LocalAppender(
+            self._threads,
+            path,
+            target=target,
+            descriptor=descriptor,
+            size=os.lseek(descriptor, 0, os.SEEK_END),
+            durable=self._durable,
+        )
 
     def _list(self, path: str) -> Listing:
         try:
@@ -224,19 +211,6 @@ class FilesystemDriver(StorageDriver):
             if path != "/":
                 raise
             return Listing([], frozenset())
-
-    def _move(self, source: str, destination: str) -> None:
-        target = self._local(destination)
-        for _ in range(_MAKE_ATTEMPTS):
-            try:
-                self._make_parent(destination, target)
-                atomic.replace(self._local(source), target, durable=self._durable)
-            except FileNotFoundError:
-                if not os.path.lexists(self._local(source)):
-                    raise PathNotFound(source) from None
-            else:
-                return
-        raise DriverUnavailable(destination, "its directory is deleted again and again")
 
 
 def _read_rest(descriptor: int, start: bytes) -> bytes:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
-
+from core.drivers.thread_pool import ThreadPool
 from core.errors import (
     DriverError,
     DriverUnavailable,
@@ -27,7 +26,7 @@ class Threads:
     """The threads of one driver, a bounded number at a time."""
 
     def __init__(self) -> None:
-        self._limiter: CapacityLimiter | None = None
+        self._pool = ThreadPool(_MAX_THREADS)
 
     async def run(self, path: str, function: Callable[..., T], *args: object) -> T:
         """Return what `function` returns in a thread; its faults become those of `path`.
@@ -35,10 +34,12 @@ class Threads:
         A thread that has begun always ends, also when its caller is cancelled, so that each
         change to the disk happens whole.
         """
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(_MAX_THREADS)
         with driver_faults(path):
-            return await to_thread.run_sync(function, *args, limiter=self._limiter)
+            return await self._pool.run(function, *args)
+
+    def close(self) -> None:
+        """End the threads, once they have done what they were given."""
+        self._pool.close()
 
 
 @contextmanager

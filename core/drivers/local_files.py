@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 import threading
 from contextlib import suppress
 from functools import partial
@@ -12,7 +13,7 @@ from core.drivers.base import DriverReader, FileWriter
 from core.drivers.local_calls import Threads, driver_faults
 from core.errors import PathNotFound, WriterBusy
 
-__all__ = ["LocalAppender", "LocalReader", "LocalWriter", "claim"]
+__all__ = ["LocalAppender", "LocalReader", "LocalWriter", "claim", "claim_regular"]
 
 _INLINE_BYTES = 64 * 1024
 """Reads up to this size are done on the event loop: from the page cache they take microseconds,
@@ -153,7 +154,7 @@ class LocalWriter(FileWriter):
     def _commit(self) -> None:
         with self._file as descriptor:
             if self._durable:
-                _sync(descriptor, self._temporary)
+                atomic.sync_content(descriptor, self._temporary)
             atomic.replace(self._temporary, self._target, durable=self._durable)
 
 
@@ -177,7 +178,7 @@ class LocalAppender(FileWriter):
         self._file = _OpenFile(descriptor)
         self._size = size
         # What an earlier process has written may not be on the disk yet.
-        self._synced = False
+        self._synced = size == 0
         self._committed = False
 
     @property
@@ -187,12 +188,20 @@ class LocalAppender(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
 
+    async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
+        await self._threads.run(self._path, self._write_and_sync, chunk)
+
     async def flush(self) -> None:
-        await self._threads.run(self._path, self._sync)
+        if self._synced:
+            # Nothing waits for the disk.
+            with driver_faults(self._path):
+                self._sync()
+        else:
+            await self._threads.run(self._path, self._sync)
 
     async def commit(self) -> None:
         if not self._committed:
-            await self._threads.run(self._path, self._sync)
+            await self.flush()
             self._committed = True
 
     async def cancel(self) -> None:
@@ -209,7 +218,7 @@ class LocalAppender(FileWriter):
     async def aclose(self) -> None:
         try:
             if not (self._file.closed or self._committed):
-                await self._threads.run(self._path, self._sync)
+                await self.flush()
         finally:
             self._file.close()
 
@@ -223,11 +232,15 @@ class LocalAppender(FileWriter):
                 # After a write that failed midway the file tells how much of it is there.
                 self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
 
+    def _write_and_sync(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._write(chunk)
+        self._sync()
+
     def _sync(self) -> None:
         with self._file as descriptor:
             self._check_present(descriptor)
             if self._durable and not self._synced:
-                _sync(descriptor, self._target)
+                atomic.sync_content(descriptor, self._target)
             self._synced = True
 
     def _check_present(self, descriptor: int) -> None:
@@ -250,11 +263,12 @@ def claim(path: str, target: str, descriptor: int) -> None:
         raise PathNotFound(path)
 
 
-def _sync(descriptor: int, target: str) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        # The system has dropped what it could not write, and a later sync of the same file would
-        # succeed without it: the content must be written again from its start.
-        atomic.discard(target)
-        raise
+def claim_regular(path: str, target: str, descriptor: int) -> None:
+    """Do what `claim` does, if the file is one that can be gone on with.
+
+    Raises:
+        PathNotFound: it is a directory, or of some special kind.
+    """
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise PathNotFound(path)
+    claim(path, target, descriptor)

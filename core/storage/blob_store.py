@@ -1,9 +1,11 @@
 """The global store of content by digest. Who may reach it is decided by repositories' links."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import Change, Move, Put, StorageDriver
 from core.errors import PathNotFound
 from core.storage import paths
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
@@ -67,23 +69,24 @@ class BlobStore:
         """Return a reader of content whose size was looked up before."""
         return FileReader(self._driver, paths.blob_data(digest), size)
 
-    async def put(self, digest: Digest, content: bytes) -> None:
-        """Store small content, which the caller has verified to be that of `digest`.
+    def putting(self, digest: Digest, content: bytes) -> Change:
+        """Return the change that stores small content, verified to be that of `digest`.
 
         What is there already is replaced, so that a push heals what was damaged.
         """
-        await self._driver.put(paths.blob_data(digest), content)
+        return Put(paths.blob_data(digest), content)
 
-    async def adopt(self, digest: Digest, source: str) -> None:
-        """Give the file at the driver path `source`, verified and committed, its final name.
+    async def adopting(self, digest: Digest, source: str) -> Sequence[Change]:
+        """Return what gives the file at the driver path `source`, verified, its final name.
 
         What is there already is replaced, so that a push heals what was damaged. In a flat
-        store, where a move would be a copy, `source` stays, to be deleted with what is beside it.
+        store, where a move would be a copy, the copy is made by this call, and `source` stays, to
+        be deleted with what is beside it.
 
         Raises:
-            PathNotFound: `source` is gone.
+            PathNotFound: `source` is gone; elsewhere than in a flat store, `apply` tells that.
         """
-        if self._driver.flat:
-            await self._driver.copy(source, paths.blob_data(digest))
-        else:
-            await self._driver.move(source, paths.blob_data(digest))
+        if not self._driver.flat:
+            return (Move(source, paths.blob_data(digest)),)
+        await self._driver.copy(source, paths.blob_data(digest))
+        return ()

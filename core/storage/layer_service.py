@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 
 from core.digest import SHA256, Algorithm, Digest
-from core.drivers import StorageDriver
+from core.drivers import BeginUpload, Put, StorageDriver
 from core.errors import BlobUnknown, PathNotFound, UploadUnknown
 from core.storage import paths
 from core.storage.blob_store import BlobStore
@@ -80,11 +80,12 @@ class LayerService:
         """
         upload_id = str(uuid.uuid4())
         started_at = datetime.now(UTC).replace(microsecond=0)
-        await self._driver.put(
-            paths.upload_started_at(self._name, upload_id),
-            format_started_at(started_at),
+        await self._driver.apply(
+            [
+                Put(paths.upload_started_at(self._name, upload_id), format_started_at(started_at)),
+                BeginUpload(paths.upload_data(self._name, upload_id)),
+            ]
         )
-        await self._driver.create_upload(paths.upload_data(self._name, upload_id))
         return LayerUpload(
             self._driver,
             self._name,

@@ -1,16 +1,15 @@
 """`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
 
-from collections.abc import AsyncIterable
-from contextlib import suppress
+from collections.abc import AsyncIterable, Sequence
 from datetime import datetime
 from types import TracebackType
 
 import structlog
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 from anyio.abc import AsyncResource
 
 from core.digest import SHA256, Algorithm, Digest, Digester
-from core.drivers import FileWriter, StorageDriver
+from core.drivers import Change, CleanUp, FileWriter, StorageDriver
 from core.errors import (
     DigestMismatch,
     DriverError,
@@ -27,9 +26,10 @@ from core.storage.blob_store import BlobStore
 from core.storage.hash_states import MIN_STATE_BYTES, find_digester, keep_digester
 from core.storage.intake import take_in
 from core.storage.layer import Layer
-from core.storage.links import write_link
+from core.storage.links import link
 from core.storage.names import RepositoryName
 from core.storage.publishing import publish
+from core.storage.small_bodies import gather, update_digester
 from core.storage.stored_content import verify_stored
 
 __all__ = ["LayerUpload"]
@@ -119,19 +119,26 @@ class LayerUpload(AsyncResource):
         self._digester = await self._find_digester(writer.size)
         begin = writer.size
 
-        async def store(block: bytes | bytearray) -> None:
+        async def store(block: bytes | bytearray, *, is_all: bool = False) -> None:
             if size is not None and writer.size + len(block) - begin > size:
                 raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
             digested = self._digester.size == writer.size
             self._has_news = True
-            await writer.write(block)
+            if is_all and not self._driver.flat:
+                await writer.write_durably(block)
+            else:
+                await writer.write(block)
             # Only what was stored is digested: after a write that failed midway, the digest of
             # the whole block would be taken for that of whatever is stored in its stead.
             if digested:
-                await to_thread.run_sync(self._digester.update, block)
+                await update_digester(self._digester, block)
 
+        gathered = await gather(chunks)
         try:
-            await take_in(chunks, store)
+            if not gathered.is_all:
+                await take_in(gathered.chunks(), store)
+            elif gathered.content:
+                await store(gathered.content, is_all=True)
         except PathNotFound:
             raise self._unknown() from None
         received = writer.size - begin
@@ -165,9 +172,8 @@ class LayerUpload(AsyncResource):
                 await self.cancel()
                 raise
             with CancelScope(shield=True):
-                await BlobStore(self._driver).adopt(digest, self._path)
-                await write_link(self._driver, paths.layer_link(self._name, digest), digest)
-                await self._remove_leftovers()
+                content = await BlobStore(self._driver).adopting(digest, self._path)
+                await self._publish(content, digest)
         except PathNotFound:
             raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=total)
@@ -190,16 +196,14 @@ class LayerUpload(AsyncResource):
             DigestMismatch: the content has another digest; the upload is ended.
         """
         self._check_start(start)
-        if self._driver.flat and (await self._open()).size == 0:
+        if (await self._open()).size == 0:
             self._check_start(start)
-            try:
-                layer = await publish(self._driver, self._name, chunks, digest, size)
-            except DigestMismatch:
-                await self.cancel()
-                raise
-            with CancelScope(shield=True):
-                await self._remove_leftovers()
-            return layer
+            if self._driver.flat:
+                return await self._finish_straight(chunks, digest, size)
+            gathered = await gather(chunks)
+            if gathered.is_all and size in {None, len(gathered.content)}:
+                return await self._finish_small(bytes(gathered.content), digest)
+            chunks = gathered.chunks()
         await self.read_from(chunks, start=start, size=size)
         return await self.finish(digest)
 
@@ -285,23 +289,62 @@ class LayerUpload(AsyncResource):
         else:
             await verify_stored(self._driver, self._path, digest, total)
 
+    async def _finish_straight(
+        self, chunks: AsyncIterable[bytes], digest: Digest, size: int | None
+    ) -> Layer:
+        """Publish `chunks` without keeping them for another request if they break off."""
+        try:
+            layer = await publish(self._driver, self._name, chunks, digest, size)
+        except DigestMismatch:
+            await self.cancel()
+            raise
+        with CancelScope(shield=True):
+            await self._driver.apply([self._clean_up()])
+            await self._let_go()
+        return layer
+
+    async def _finish_small(self, content: bytes, digest: Digest) -> Layer:
+        """Publish `content`, of which the upload has nothing yet, and end the upload."""
+        writer = await self._open()
+        try:
+            # Someone else may have ended the upload while the content came.
+            await writer.flush()
+        except PathNotFound:
+            raise self._unknown() from None
+        actual = Digest.of(content, digest.algorithm)
+        if actual != digest:
+            await self.cancel()
+            raise DigestMismatch(expected=str(digest), actual=str(actual))
+        with CancelScope(shield=True):
+            await self._publish([BlobStore(self._driver).putting(digest, content)], digest)
+        return Layer(self._driver, digest, content_digest=digest, size=len(content))
+
+    async def _publish(self, content: Sequence[Change], digest: Digest) -> None:
+        """Store verified content, link it and end the upload, all in one call to the store."""
+        path = paths.layer_link(self._name, digest)
+        await self._driver.apply([*content, link(path, digest), self._clean_up()])
+        await self._let_go()
+
+    def _clean_up(self) -> Change:
+        return CleanUp(paths.upload(self._name, self.upload_id))
+
     async def _remove_resources(self) -> None:
         try:
             await self._driver.delete(paths.upload(self._name, self.upload_id))
         except PathNotFound:
             _log.info("upload was removed by someone else", upload_id=self.upload_id)
 
-    async def _remove_leftovers(self) -> None:
-        """Remove what a published upload leaves, which cannot undo that it was published."""
-        try:
-            await self._remove_resources()
-            if self._writer is not None:
-                writer, self._writer = self._writer, None
-                with suppress(PathNotFound):
-                    # What it has claimed has just been removed.
-                    await writer.aclose()
-        except DriverError as error:
-            _log.warning("upload was not removed", upload_id=self.upload_id, reason=str(error))
+    async def _let_go(self) -> None:
+        """End the claim of an upload that is published, which nothing can undo any more."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            try:
+                await writer.aclose()
+            except PathNotFound:
+                # What it has claimed has just been removed.
+                return
+            except DriverError as error:
+                _log.warning("upload was not closed", upload_id=self.upload_id, reason=str(error))
 
     def _unknown(self) -> UploadUnknown:
         return UploadUnknown(upload_id=self.upload_id, name=str(self._name))

@@ -3,10 +3,10 @@
 import structlog
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import Put, StorageDriver
 from core.errors import DigestInvalid, PathNotFound
 
-__all__ = ["find_link", "parse_link", "unlink", "write_link"]
+__all__ = ["find_link", "link", "parse_link", "unlink", "write_link"]
 
 _log = structlog.get_logger()
 
@@ -47,9 +47,14 @@ async def find_link(
     return target
 
 
+def link(path: str, target: Digest) -> Put:
+    """Return the change that makes the link at `path` hold `target`, whatever was there."""
+    return Put(path, str(target).encode("ascii"))
+
+
 async def write_link(driver: StorageDriver, path: str, target: Digest) -> None:
     """Make the link at `path` hold `target`, durably, whatever was there."""
-    await driver.put(path, str(target).encode("ascii"))
+    await driver.apply([link(path, target)])
 
 
 async def unlink(driver: StorageDriver, path: str) -> bool:

@@ -24,7 +24,7 @@ from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.concurrency import map_concurrently
 from core.storage.layer_service import LayerService
-from core.storage.links import find_link, unlink, write_link
+from core.storage.links import find_link, link, unlink
 from core.storage.manifest_cache import ManifestCache, StoredManifest
 from core.storage.names import Reference, RepositoryName, Tag
 from core.storage.referrers import ReferrersService
@@ -109,7 +109,6 @@ class ManifestService:
         if faults:
             raise ManifestFaults(faults)
         with CancelScope(shield=True):
-            await self._blobs.put(manifest.digest, manifest.payload)
             await self._publish(manifest, tags)
 
     async def delete(self, digest: Digest) -> None:
@@ -146,16 +145,20 @@ class ManifestService:
         return manifest
 
     async def _publish(self, manifest: Manifest, tags: Sequence[Tag]) -> None:
-        link = self._link(manifest.digest)
+        path = self._link(manifest.digest)
+        changes = (
+            self._blobs.putting(manifest.digest, manifest.payload),
+            link(path, manifest.digest),
+            *self._referrers.adding(manifest),
+            # A tag must not be lost, in a crash, for a manifest that is not there.
+            *self._tags.setting(tags, manifest.digest),
+        )
         for _ in range(_PUBLISH_ATTEMPTS):
-            await write_link(self._driver, link, manifest.digest)
-            await self._referrers.add(manifest)
-            for tag in tags:
-                await self._tags.set(tag, manifest.digest)
+            await self._driver.apply(changes)
             # A delete that came in between has taken the link, and may have taken the tags.
-            if not tags or await find_link(self._driver, link, manifest.digest) is not None:
+            if not tags or await find_link(self._driver, path, manifest.digest) is not None:
                 return
-        raise DriverUnavailable(link, "the manifest is deleted again and again")
+        raise DriverUnavailable(path, "the manifest is deleted again and again")
 
     async def _remove_tags(self, digest: Digest) -> None:
         tags = [tag async for tag in self._tags.lookup(digest)]

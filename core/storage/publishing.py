@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterable
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 
 from core.digest import Digest, Digester
 from core.drivers import StorageDriver
 from core.errors import DigestMismatch, SizeInvalid
 from core.storage import paths
+from core.storage.blob_store import BlobStore
 from core.storage.intake import take_in
 from core.storage.layer import Layer
-from core.storage.links import write_link
+from core.storage.links import link, write_link
 from core.storage.names import RepositoryName
+from core.storage.small_bodies import gather, update_digester
 
 __all__ = ["publish"]
 
@@ -46,10 +48,13 @@ async def publish(
         if size is not None and writer.size + len(block) > size:
             raise SizeInvalid(expected=size, actual=writer.size + len(block))
         await writer.write(block)
-        await to_thread.run_sync(digester.update, block)
+        await update_digester(digester, block)
 
+    gathered = await gather(chunks)
+    if gathered.is_all:
+        return await _publish_small(driver, name, bytes(gathered.content), digest, size)
     async with await driver.open_writer(paths.blob_data(digest)) as writer:
-        await take_in(chunks, store)
+        await take_in(gathered.chunks(), store)
         if size is not None and writer.size != size:
             raise SizeInvalid(expected=size, actual=writer.size)
         actual = digester.digest()
@@ -59,3 +64,17 @@ async def publish(
             await writer.commit()
             await write_link(driver, paths.layer_link(name, digest), digest)
         return Layer(driver, digest, content_digest=digest, size=writer.size)
+
+
+async def _publish_small(
+    driver: StorageDriver, name: RepositoryName, content: bytes, digest: Digest, size: int | None
+) -> Layer:
+    if size is not None and len(content) != size:
+        raise SizeInvalid(expected=size, actual=len(content))
+    actual = Digest.of(content, digest.algorithm)
+    if actual != digest:
+        raise DigestMismatch(expected=str(digest), actual=str(actual))
+    with CancelScope(shield=True):
+        changes = [BlobStore(driver).putting(digest, content)]
+        await driver.apply([*changes, link(paths.layer_link(name, digest), digest)])
+    return Layer(driver, digest, content_digest=digest, size=len(content))

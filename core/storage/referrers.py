@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 import structlog
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import Change, Put, StorageDriver
 from core.errors import (
     DigestInvalid,
     DriverError,
@@ -87,10 +87,14 @@ class ReferrersService:
             found.setdefault(descriptor.digest, descriptor)
         return [found[digest] for digest in sorted(found, key=str)]
 
-    async def add(self, manifest: Manifest) -> None:
-        """Enter a manifest that has just been linked. One without a subject costs nothing."""
-        if manifest.subject is not None:
-            await self._write_segment({manifest.digest: manifest.subject.digest})
+    def adding(self, manifest: Manifest) -> Sequence[Change]:
+        """Return the changes that enter a manifest which is linked by those before them.
+
+        For one without a subject there are none.
+        """
+        if manifest.subject is None:
+            return ()
+        return (self._segment({manifest.digest: manifest.subject.digest}),)
 
     async def _examine_all(self) -> Subjects:
         """Return the subjects of all manifests, having examined those that no segment has."""
@@ -185,8 +189,11 @@ class ReferrersService:
         return subjects
 
     async def _write_segment(self, subjects: Subjects) -> None:
+        await self._driver.apply([self._segment(subjects)])
+
+    def _segment(self, subjects: Subjects) -> Put:
         path = paths.referrers_segment(self._name, str(uuid.uuid4()))
-        await self._driver.put(path, _format_segment(subjects))
+        return Put(path, _format_segment(subjects))
 
     async def _merge(self, segments: Mapping[str, Subjects], *, present: frozenset[Digest]) -> None:
         """Write the lines of `segments` that are of manifests still there as one segment.

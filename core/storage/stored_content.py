@@ -2,11 +2,12 @@
 
 from collections import deque
 
-from anyio import Event, create_task_group, to_thread
+from anyio import Event, create_task_group
 
 from core.digest import Digest, Digester
 from core.drivers import StorageDriver
 from core.errors import DigestMismatch, RegistryError, SizeInvalid
+from core.storage.small_bodies import SMALL_BYTES, update_digester
 
 __all__ = ["verify_stored"]
 
@@ -45,6 +46,9 @@ async def verify_stored(driver: StorageDriver, path: str, digest: Digest, size: 
         SizeInvalid: the store gave fewer bytes.
         DriverError: it could not be read.
     """
+    if size <= SMALL_BYTES:
+        await _verify_small(driver, path, digest, size)
+        return
     digester = Digester(digest.algorithm)
     pending: deque[_Range] = deque()
     failure: RegistryError | None = None
@@ -57,13 +61,27 @@ async def verify_stored(driver: StorageDriver, path: str, digest: Digest, size: 
                 start = pending[-1].stop
             first = pending.popleft()
             await first.ended.wait()
-            await to_thread.run_sync(digester.update, first.content)
+            await update_digester(digester, first.content)
             failure = first.failure
             if failure is None and digester.size != first.stop:
                 failure = SizeInvalid(expected=size, actual=digester.size, digest=str(digest))
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    actual = digester.digest()
-    if actual != digest:
-        raise DigestMismatch(expected=str(digest), actual=str(actual))
+    _check(digester.digest(), digest)
+
+
+async def _verify_small(driver: StorageDriver, path: str, digest: Digest, size: int) -> None:
+    """Read what needs no second reader, without the tasks that would cost more than that."""
+    content = _Range(0, size)
+    await content.fetch(driver, path)
+    if content.failure is not None:
+        raise content.failure
+    if len(content.content) != size:
+        raise SizeInvalid(expected=size, actual=len(content.content), digest=str(digest))
+    _check(Digest.of(bytes(content.content), digest.algorithm), digest)
+
+
+def _check(actual: Digest, expected: Digest) -> None:
+    if actual != expected:
+        raise DigestMismatch(expected=str(expected), actual=str(actual))

@@ -1,13 +1,13 @@
 """`TagService`: names that point to manifests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import Barrier, Change, StorageDriver
 from core.errors import ManifestUnknown, PathNotFound, TagInvalid
 from core.storage import paths
 from core.storage.concurrency import map_stream
-from core.storage.links import find_link, write_link
+from core.storage.links import find_link, link
 from core.storage.names import RepositoryName, Tag
 
 __all__ = ["TagService"]
@@ -26,8 +26,21 @@ class TagService:
 
     async def set(self, tag: Tag, digest: Digest) -> None:
         """Point the tag to `digest`, durably, whatever it pointed to. Of two at once, one wins."""
-        await write_link(self._driver, paths.tag_index_link(self._name, tag, digest), digest)
-        await write_link(self._driver, paths.tag_current_link(self._name, tag), digest)
+        await self._driver.apply(self.setting([tag], digest))
+
+    def setting(self, tags: Sequence[Tag], digest: Digest) -> Sequence[Change]:
+        """Return the changes that point the tags to `digest`.
+
+        What they point to by then is lost only for what is durable by then: the history of the
+        tags, and all changes that stand before these in one call of `apply`.
+        """
+        if not tags:
+            return ()
+        return (
+            *(link(paths.tag_index_link(self._name, tag, digest), digest) for tag in tags),
+            Barrier(),
+            *(link(paths.tag_current_link(self._name, tag), digest) for tag in tags),
+        )
 
     async def remove(self, tag: Tag) -> None:
         """Remove the tag and its history. The manifest stays.

@@ -15,7 +15,18 @@ import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
-from core.drivers import Entry, StorageDriver, Unfinished
+from core.drivers import (
+    Barrier,
+    BeginUpload,
+    Change,
+    CleanUp,
+    Delete,
+    Entry,
+    Move,
+    Put,
+    StorageDriver,
+    Unfinished,
+)
 from core.errors import (
     DriverError,
     DriverUnavailable,
@@ -211,6 +222,12 @@ class DriverContract(ABC):
             partial(driver.move, path, "/b"),
             partial(driver.move, "/there", path),
             partial(driver.delete, path),
+            partial(driver.apply, [Put("/new", b""), Put(path, b"")]),
+            partial(driver.apply, [Put("/new", b""), Move("/there", path)]),
+            partial(driver.apply, [Put("/new", b""), Move(path, "/b")]),
+            partial(driver.apply, [Put("/new", b""), Delete(path, missing_ok=True)]),
+            partial(driver.apply, [Put("/new", b""), CleanUp(path)]),
+            partial(driver.apply, [Put("/new", b""), BeginUpload(path)]),
         ]
         if path != "/":
             calls += [partial(driver.stat, path), partial(list_all, driver, path)]
@@ -721,6 +738,41 @@ class DriverContract(ABC):
         whole = b"".join(bytes([count]) * size for count in range(1, 4)) + b"end"
         assert await self.stored(driver, "/a") == whole
 
+    @pytest.mark.parametrize("size", [0, 5, 300_000])
+    async def test_what_is_written_durably_is_kept_and_more_may_follow(
+        self, driver: StorageDriver, size: int
+    ) -> None:
+        async with await driver.open_appender("/a", create=True) as writer:
+            await writer.write(b"begin")
+            await writer.write_durably(b"x" * size)
+            assert (await driver.stat_upload("/a")).size == writer.size == 5 + size
+            await writer.write(b"end")
+            await writer.commit()
+            with pytest.raises(DriverError):
+                await writer.write_durably(b"more")
+        assert await self.stored(driver, "/a") == b"begin" + b"x" * size + b"end"
+        await driver.delete("/a")
+
+    async def test_what_is_written_durably_to_a_writer_is_unseen_until_commit(
+        self, driver: StorageDriver
+    ) -> None:
+        async with await driver.open_writer("/a") as writer:
+            await writer.write_durably(b"content")
+            assert await self.stored(driver, "/a") is None
+            await writer.commit()
+        assert await self.stored(driver, "/a") == b"content"
+
+    async def test_an_appender_that_writes_durably_notices_that_its_bytes_were_deleted(
+        self, driver: StorageDriver
+    ) -> None:
+        writer = await driver.open_appender("/a", create=True)
+        await writer.write(b"bytes")
+        await driver.delete("/a")
+        with pytest.raises(PathNotFound):
+            await writer.write_durably(b"more")
+        await writer.cancel()
+        assert await self.leftovers(driver) == set()
+
     async def test_a_flush_keeps_nothing_of_a_writer(self, driver: StorageDriver) -> None:
         async with await driver.open_writer("/a") as writer:
             await writer.write(b"half")
@@ -1140,6 +1192,172 @@ class DriverContract(ABC):
                 tasks.start_soon(driver.put, f"/a/b/{number}", b"")
                 tasks.start_soon(delete, number / 5000)
             assert await self.leftovers(driver) <= {f"/a/b/{number}" for number in range(30)}
+
+    # apply.
+
+    async def test_several_changes_are_made(self, driver: StorageDriver) -> None:
+        await driver.put("/u/data", b"moved")
+        await driver.put("/u/other", b"")
+        await driver.put("/t/old", b"old")
+        await driver.put("/gone/a/b", b"")
+        changes: list[Change] = [
+            Move("/u/data", "/b/1/data"),
+            Put("/l/1/link", b"1"),
+            Delete("/gone"),
+            Barrier(),
+            Put("/t/old", b"new"),
+            CleanUp("/u"),
+            BeginUpload("/v/data"),
+        ]
+        await driver.apply(changes)
+        assert await self.stored(driver, "/b/1/data") == b"moved"
+        assert await self.stored(driver, "/l/1/link") == b"1"
+        assert await self.stored(driver, "/t/old") == b"new"
+        assert (await driver.stat_upload("/v/data")).size == 0
+        async with await driver.open_appender("/v/data") as writer:
+            await writer.cancel()
+        assert await self.leftovers(driver) == {"/b/1/data", "/l/1/link", "/t/old"}
+
+    async def test_no_changes_change_nothing(self, driver: StorageDriver) -> None:
+        await driver.apply([])
+        await driver.apply([Barrier()])
+        assert await self.leftovers(driver) == set()
+
+    async def test_changes_of_one_path_are_made_in_their_order(self, driver: StorageDriver) -> None:
+        await driver.apply([Put("/a", b"1"), Put("/a", b"2"), Move("/a", "/b"), Put("/a", b"3")])
+        assert await self.stored(driver, "/b") == b"2"
+        assert await self.stored(driver, "/a") == b"3"
+        await driver.apply([Put("/c/d", b"1"), Delete("/c"), Barrier(), Put("/c/d", b"2")])
+        assert await self.stored(driver, "/c/d") == b"2"
+        assert await self.leftovers(driver) == {"/a", "/b", "/c/d"}
+
+    async def test_a_change_is_not_seen_before_those_that_stand_before_it(
+        self, driver: StorageDriver
+    ) -> None:
+        done = False
+
+        async def change() -> None:
+            nonlocal done
+            for number in range(20):
+                content = b"%d" % number
+                await driver.apply([Put("/a/b", content), Barrier(), Put("/c", content)])
+            done = True
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(change)
+            while not done:
+                with contextlib.suppress(PathNotFound):
+                    second = int(await driver.get("/c"))
+                    assert int(await driver.get("/a/b")) >= second
+                await checkpoint()
+        assert await self.stored(driver, "/c") == b"19"
+
+    async def test_a_change_that_fails_ends_the_list(self, driver: StorageDriver) -> None:
+        await driver.put("/other", b"")
+        changes: list[Change] = [
+            Put("/a/b", b"may be there"),
+            Move("/missing", "/c"),
+            Put("/d", b""),
+            Delete("/other"),
+        ]
+        with pytest.raises(PathNotFound) as caught:
+            await driver.apply(changes)
+        assert caught.value.path == "/missing"
+        assert caught.value.driver == driver.name
+        assert await self.leftovers(driver) - {"/a/b"} == {"/other"}
+        assert await self.stored(driver, "/a/b") in (None, b"may be there")
+
+    @pytest.mark.parametrize(
+        "change", [Put("/dir", b"x"), Put("/file/x", b"x"), Move("/m", "/dir")]
+    )
+    async def test_a_change_that_conflicts_says_so(
+        self, driver: StorageDriver, change: Change
+    ) -> None:
+        for path in ("/dir/x", "/file", "/m"):
+            await driver.put(path, b"there")
+        await conflict(driver, driver.apply([Put("/a", b""), change]))
+        assert await self.stored(driver, "/dir/x") == b"there"
+        assert await self.stored(driver, "/file") == b"there"
+
+    async def test_a_claimed_upload_cannot_be_begun(self, driver: StorageDriver) -> None:
+        async with await driver.open_appender("/u/data", create=True) as writer:
+            with pytest.raises(WriterBusy):
+                await driver.apply([BeginUpload("/u/data")])
+            await writer.cancel()
+
+    async def test_a_delete_of_what_may_be_missing_is_no_fault(self, driver: StorageDriver) -> None:
+        await driver.put("/file", b"")
+        for path in ("/missing", "/file/below"):
+            with pytest.raises(PathNotFound):
+                await driver.apply([Delete(path)])
+            await driver.apply([Delete(path, missing_ok=True), CleanUp(path), Put("/b", b"")])
+        assert await self.leftovers(driver) == {"/file", "/b"}
+
+    async def test_what_is_cleaned_up_is_gone_with_all_below_it(
+        self, driver: StorageDriver
+    ) -> None:
+        for path in ("/a/b", "/a/c/d", "/e", "/ab"):
+            await driver.put(path, b"")
+        await driver.apply([CleanUp("/a"), CleanUp("/e")])
+        assert await self.leftovers(driver) == {"/ab"}
+
+    async def test_a_cancelled_list_has_happened_whole_or_not_at_all(
+        self, driver: StorageDriver
+    ) -> None:
+        for delay in range(6):
+            await driver.apply([Put("/a", b"old"), Put("/b/c", b"old")])
+            with CancelScope() as scope:
+                async with create_task_group() as tasks:
+                    changes: list[Change] = [
+                        Put("/a", b"new" * 100_000),
+                        Barrier(),
+                        Put("/b/c", b"new"),
+                    ]
+                    tasks.start_soon(driver.apply, changes)
+                    await sleep(delay / 2000)
+                    scope.cancel()
+            first = await self.stored(driver, "/a")
+            second = await self.stored(driver, "/b/c")
+            assert (first, second) in {(b"old", b"old"), (b"new" * 100_000, b"new")}
+            assert await self.leftovers(driver) == {"/a", "/b/c"}
+        with CancelScope() as scope:
+            scope.cancel()
+            await driver.apply([Put("/d", b""), Put("/e", b"")])
+        assert await self.stored(driver, "/d") == await self.stored(driver, "/e")
+
+    async def test_many_lists_at_once_leave_one_value_at_each_path(
+        self, driver: StorageDriver
+    ) -> None:
+        values = [b"%d" % number * 1000 for number in range(10)]
+        async with create_task_group() as tasks:
+            for value in values:
+                changes: list[Change] = [Put("/a/b/c", value), Barrier(), Put("/a/d", value)]
+                tasks.start_soon(driver.apply, changes)
+        for path in ("/a/b/c", "/a/d"):
+            assert await self.stored(driver, path) in values
+        assert await self.leftovers(driver) == {"/a/b/c", "/a/d"}
+
+    async def test_a_list_goes_through_while_its_directories_are_deleted(
+        self, driver: StorageDriver
+    ) -> None:
+        async def delete(delay: float) -> None:
+            await sleep(delay)
+            with contextlib.suppress(PathNotFound):
+                await driver.delete("/a")
+
+        for number in range(30):
+            await driver.put("/u/data", b"%d" % number)
+            changes: list[Change] = [
+                Move("/u/data", f"/a/b/{number}"),
+                Put(f"/a/c/{number}", b""),
+                Barrier(),
+                Put("/d", b"%d" % number),
+            ]
+            async with create_task_group() as tasks:
+                tasks.start_soon(driver.apply, changes)
+                tasks.start_soon(delete, number / 5000)
+            assert await self.stored(driver, "/d") == b"%d" % number
+            assert await self.stored(driver, "/u/data") is None
 
     # Unfinished content.
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 _PRELUDE = """
 import os, signal, sys
 import anyio
-from core.drivers import create_driver
+from core.drivers import *
 from core.errors import *
 
 async def main():

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers import FilesystemDriver, StorageDriver, atomic, create_driver
+from core.drivers import (
+    CleanUp,
+    Delete,
+    FilesystemDriver,
+    StorageDriver,
+    atomic,
+    create_driver,
+)
 from core.drivers.local_files import claim
 from core.errors import DriverError, PathNotFound, WriterBusy
 from tests.drivers.child import ROOT, command, run
@@ -185,7 +192,7 @@ async def test_a_moved_file_is_not_found_by_the_appender_that_opened_it_before(
         (root / "a").rename(root / "b")
         claim(path, target, descriptor)
 
-    monkeypatch.setattr("core.drivers.filesystem.claim", move_and_claim)
+    monkeypatch.setattr("core.drivers.local_files.claim", move_and_claim)
     with pytest.raises(PathNotFound):
         await driver.open_appender("/a")
     assert (root / "b").read_bytes() == b"published"
@@ -291,7 +298,7 @@ def changes(log: Path, root: Path) -> list[str]:
 
 
 @pytest.mark.needs("strace")
-def test_a_put_syncs_the_new_directories_then_the_file_then_its_name(
+def test_a_put_syncs_the_file_then_gives_it_its_name_then_syncs_each_directory_once(
     root: Path, tmp_path: Path
 ) -> None:
     root.mkdir()
@@ -299,11 +306,11 @@ def test_a_put_syncs_the_new_directories_then_the_file_then_its_name(
     assert trace('await driver.put("/a/b/c", b"content")', root, log) == ""
     assert changes(log, root) == [
         "mkdir /a",
-        "fsync /",
         "mkdir /a/b",
-        "fsync /a",
         "fsync /a/b/c~",
         "rename /a/b/c~ /a/b/c",
+        "fsync /",
+        "fsync /a",
         "fsync /a/b",
     ]
 
@@ -315,6 +322,156 @@ def test_a_second_put_syncs_no_directory_that_is_known(root: Path, tmp_path: Pat
     trace('await driver.put("/a/b", b"1")\nawait driver.put("/a/c", b"2")', root, log)
     assert changes(log, root)[-3:] == ["fsync /a/c~", "rename /a/c~ /a/c", "fsync /a"]
     assert changes(log, root).count("fsync /") == 1
+
+
+def assert_durable(calls: list[str], end: int | None = None) -> None:
+    """Assert that calls up to `end` leave nothing that a crash could take back.
+
+    Each file was synced before it got its name, and each directory after its last change.
+    """
+    unsynced = set()
+    synced = set()
+    for call in calls[:end]:
+        name, *paths = call.split()
+        if name == "fsync":
+            synced.add(paths[0])
+            unsynced.discard(paths[0])
+            continue
+        if name == "rename":
+            assert paths[0] in synced, f"{call} of what is not durable"
+        unsynced.add(str(Path(paths[-1]).parent))
+    assert not unsynced
+
+
+@pytest.mark.needs("strace")
+def test_changes_made_together_sync_every_content_first_and_every_directory_once(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    (root / "u" / "1").mkdir(parents=True)
+    (root / "u" / "1" / "data").write_bytes(b"")
+    log = tmp_path / "log"
+    code = """
+async with await driver.open_appender("/u/1/data") as writer:
+    await writer.write_durably(b"content")
+await driver.apply([Move("/u/1/data", "/b/1/data"), Put("/l/1/link", b"1"), CleanUp("/u/1")])
+"""
+    assert trace(code, root, log) == ""
+    calls = changes(log, root)
+    assert_durable([call for call in calls if "rmdir" not in call])
+    syncs = [call for call in calls if call.startswith("fsync")]
+    assert syncs[:2] == ["fsync /u/1/data", "fsync /l/1/link~"]
+    assert sorted(syncs[2:]) == [f"fsync {path}" for path in ("/", "/b", "/b/1", "/l", "/l/1")]
+    assert calls.index("fsync /l/1/link~") < calls.index("rename /u/1/data /b/1/data")
+
+
+@pytest.mark.needs("strace")
+def test_what_stands_before_a_barrier_is_durable_before_what_stands_behind_it_is_seen(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    code = """
+await driver.apply([
+    Put("/b/1/data", b"content"), Put("/r/1/link", b"1"), Put("/t/index/link", b"1"),
+    Barrier(),
+    Put("/t/current/link", b"1"),
+])
+"""
+    assert trace(code, root, log) == ""
+    calls = changes(log, root)
+    seen = calls.index("rename /t/current/link~ /t/current/link")
+    assert "fsync /t/current/link~" in calls[:seen]
+    assert_durable(calls, seen)
+    assert calls[seen + 1 :] == ["fsync /t/current"]
+
+
+@pytest.mark.needs("strace")
+def test_a_deletion_is_durable_and_an_upload_is_begun_with_one_sync_of_its_directory(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    (root / "a").write_bytes(b"")
+    log = tmp_path / "log"
+    code = """
+await driver.apply([Delete("/a"), Put("/u/1/startedat", b"now"), BeginUpload("/u/1/data")])
+"""
+    assert trace(code, root, log) == ""
+    calls = changes(log, root)
+    assert_durable(calls)
+    assert calls[calls.index("unlink /a") :] == [
+        "unlink /a",
+        "rename /u/1/startedat~ /u/1/startedat",
+        *("fsync /", "fsync /u", "fsync /u/1"),
+    ]
+
+
+@pytest.mark.needs("strace")
+def test_a_directory_is_not_taken_for_durable_whose_sync_failed(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    code = """
+for turn in range(2):
+    try:
+        await driver.put("/a/b", b"content")
+    except DriverError as error:
+        print(error)
+"""
+    printed = trace(code, root, log, inject="fsync:error=EIO:when=2")
+    assert printed == "filesystem: EIO: /a/b\n"
+    assert changes(log, root).count("fsync /") == 1
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_change_is_made_where_a_content_could_not_be_synced(
+    root: Path, tmp_path: Path, number: int
+) -> None:
+    root.mkdir()
+    (root / "a").write_bytes(b"old")
+    code = 'await driver.apply([Put("/a", b"new"), Delete("/a"), Put("/b", b"new")])'
+    printed = trace(code, root, tmp_path / "log", inject=f"fsync:error=EIO:when={number}")
+    assert printed == f"DriverUnavailable filesystem: EIO: /{'ab'[number - 1]}\n"
+    assert (root / "a").read_bytes() == b"old"
+    assert files(root) == ["a"]
+
+
+@pytest.mark.needs("strace")
+def test_leftovers_that_cannot_be_deleted_are_logged_and_the_rest_is_done(
+    root: Path, tmp_path: Path
+) -> None:
+    root.mkdir()
+    (root / "a").write_bytes(b"")
+    code = 'await driver.apply([CleanUp("/a"), Put("/b", b"")])'
+    printed = trace(code, root, tmp_path / "log", inject="unlink:error=EROFS:when=1")
+    assert "leftovers were not deleted" in printed
+    assert files(root) == ["a", "b"]
+
+
+async def test_a_process_killed_amid_several_changes_leaves_the_first_of_them_each_whole(
+    driver: StorageDriver, root: Path
+) -> None:
+    contents = {"/b/data": b"0" * 1000, "/r/link": b"1", "/t/index": b"2", "/t/current": b"3"}
+    code = """
+replace, turns = os.replace, []
+def replace_or_die(source, target):
+    if len(turns) == %d:
+        os.kill(os.getpid(), signal.SIGKILL)
+    turns.append(replace(source, target))
+os.replace = replace_or_die
+*first, last = [Put(path, content) for path, content in %r.items()]
+await driver.apply([*first, Barrier(), last])
+"""
+    for number in range(5):
+        killed = run(code % (number, contents), root)
+        assert killed.returncode == (-9 if number < 4 else 0)
+        left = {path: await driver.get(path) for path in list(contents)[:number]}
+        assert left == dict(list(contents.items())[:number])
+        for path in list(contents)[number:]:
+            with pytest.raises(PathNotFound):
+                await driver.get(path)
+        await driver.apply([Delete("/b"), Delete("/r", missing_ok=True), CleanUp("/t")])
+    assert files(root) == []
 
 
 @pytest.mark.needs("strace")
@@ -331,16 +488,15 @@ async with await driver.open_appender("/u/data", create=True) as writer:
     await driver.delete("/u")
 """
     assert trace(code, root, log) == ""
-    assert [call for call in changes(log, root) if not call.startswith(("mkdir", "fsync /u"))] == [
-        "fsync /",
-        "fsync /",
+    calls = changes(log, root)
+    assert_durable(calls)
+    assert [call for call in calls if not call.startswith("mkdir")] == [
+        *("fsync /", "fsync /u"),
+        "fsync /u/data",
         "rename /u/data /b/data",
-        "fsync /b",
+        *("fsync /", "fsync /b"),
         "fsync /",
     ]
-    calls = changes(log, root)
-    assert calls.index("fsync /u/data") < calls.index("rename /u/data /b/data")
-    assert calls.index("fsync /u") < calls.index("fsync /u/data")
 
 
 @pytest.mark.needs("strace")
@@ -354,6 +510,7 @@ async with await driver.open_appender("/u", create=True) as writer:
     await writer.commit()
 await driver.move("/u", "/v")
 await driver.delete("/a")
+await driver.apply([Put("/c/d", b""), Barrier(), BeginUpload("/w")])
 """
     assert trace(code, root, log, durability="relaxed") == ""
     assert [call for call in changes(log, root) if "sync" in call] == []
@@ -532,8 +689,8 @@ async def test_a_task_that_is_cancelled_by_force_leaves_no_file_claimed(
         time.sleep(0.2)
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.drivers.filesystem.claim", claim_slowly)
-        await cancel_by_force(driver.open_appender("/a/data"))
+        patch.setattr("core.drivers.local_files.claim", claim_slowly)
+        await cancel_by_force(driver.open_appender("/a/data", create=True))
         await asyncio.sleep(0.3)
     gc.collect()
     async with await driver.open_appender("/a/data") as appender:

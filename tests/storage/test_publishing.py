@@ -16,15 +16,23 @@ from core.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from core.storage import CHUNK_BYTES, Registry, Repository
-from tests.faulty import Crash, FaultyDriver, fails_at
+from core.storage import CHUNK_BYTES, Registry, Repository, paths
+from core.storage.small_bodies import SMALL_BYTES
+from tests.faulty import Call, Crash, FaultyDriver, fails_at
 from tests.storage.pushing import R, all_files, assert_whole, read_layer, stream
 
 __all__: list[str] = []
 
-CONTENT = b"content" * 1000
-DIGEST = Digest.of(CONTENT)
+SMALL = b"content" * 1000
+LARGE = b"content" * (SMALL_BYTES // 4)
 OTHER = Digest.of(b"other")
+
+
+@pytest.fixture(params=[SMALL, LARGE], ids=["small", "large"])
+def content(request: pytest.FixtureRequest) -> bytes:
+    """Content that goes either way: what is small is stored in one call."""
+    assert isinstance(request.param, bytes)
+    return request.param
 
 
 async def breaking(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -53,36 +61,42 @@ async def test_a_blob_pushed_in_one_leaves_nothing_but_itself(
     await assert_whole(driver)
 
 
-async def test_a_blob_can_be_pushed_by_another_algorithm(repository: Repository) -> None:
-    digest = Digest.of(CONTENT, SHA512)
-    await repository.layers.push(stream(CONTENT), digest)
-    assert await read_layer(repository, digest) == CONTENT
+async def test_a_blob_can_be_pushed_by_another_algorithm(
+    repository: Repository, content: bytes
+) -> None:
+    digest = Digest.of(content, SHA512)
+    await repository.layers.push(stream(content), digest)
+    assert await read_layer(repository, digest) == content
 
 
 @pytest.mark.parametrize(
-    ("make_chunks", "size", "fault"),
+    ("make_chunks", "more", "fault"),
     [
-        (lambda: stream(b"other"), None, DigestMismatch),
-        (lambda: stream(CONTENT), len(CONTENT) - 1, SizeInvalid),
-        (lambda: stream(CONTENT), len(CONTENT) + 1, SizeInvalid),
-        (stream, None, DigestMismatch),
-        (lambda: breaking(CONTENT), None, ConnectionError),
+        (lambda content: stream(content[::-1]), None, DigestMismatch),
+        (lambda content: stream(content[:-1]), None, DigestMismatch),
+        (lambda _: stream(), None, DigestMismatch),
+        (stream, -1, SizeInvalid),
+        (stream, 1, SizeInvalid),
+        (breaking, None, ConnectionError),
     ],
+    ids=["other", "short", "empty", "too long", "too short", "broken off"],
 )
 async def test_what_is_not_the_content_of_its_digest_leaves_nothing(
     driver: StorageDriver,
     repository: Repository,
-    make_chunks: Callable[[], AsyncIterator[bytes]],
-    size: int | None,
+    make_chunks: Callable[[bytes], AsyncIterator[bytes]],
+    more: int | None,
     fault: type[Exception],
+    content: bytes,
 ) -> None:
+    size = None if more is None else len(content) + more
     with pytest.raises(fault):
-        await repository.layers.push(make_chunks(), DIGEST, size)
+        await repository.layers.push(make_chunks(content), Digest.of(content), size)
     assert not await all_files(driver)
 
 
 async def test_a_push_that_is_cancelled_midway_leaves_nothing(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, content: bytes
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
@@ -94,130 +108,213 @@ async def test_a_push_that_is_cancelled_midway_leaves_nothing(
 
     sent: list[int] = []
     with CancelScope() as scope:
-        await repository.layers.push(endless(), DIGEST)
+        await repository.layers.push(endless(), Digest.of(content))
     assert scope.cancelled_caught
     assert not await all_files(driver)
 
 
 async def test_two_pushes_of_one_blob_at_once_both_succeed(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, content: bytes
 ) -> None:
     async with create_task_group() as tasks:
         for name in range(4):
-            parts = (CONTENT[:name], CONTENT[name:])
-            tasks.start_soon(repository.layers.push, stream(*parts), DIGEST)
-    assert await read_layer(repository, DIGEST) == CONTENT
+            parts = (content[:name], content[name:])
+            tasks.start_soon(repository.layers.push, stream(*parts), Digest.of(content))
+    assert await read_layer(repository, Digest.of(content)) == content
     assert len(await all_files(driver)) == 2
 
 
 @pytest.mark.parametrize("fault", [Crash, lambda: DriverUnavailable("/x", "gone")])
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_push_in_one_that_is_interrupted_anywhere_can_be_repeated(
-    driver: StorageDriver, fault: Callable[[], BaseException], moment: str
+    driver: StorageDriver, fault: Callable[[], BaseException], moment: str, content: bytes
 ) -> None:
     for number in range(20):
         faulty = FaultyDriver(driver, fails_at(number, moment, fault))
         repository = Registry(faulty).repository(R)
         try:
-            await repository.layers.push(stream(CONTENT), DIGEST)
+            await repository.layers.push(stream(content), Digest.of(content))
         except (Crash, DriverUnavailable, BaseExceptionGroup):
             await assert_whole(driver)
         else:
-            assert number > 2
+            assert number > 1
             break
         healthy = Registry(driver).repository(R)
-        await healthy.layers.push(stream(CONTENT), DIGEST)
-        assert await read_layer(healthy, DIGEST) == CONTENT
-        await healthy.layers.delete(DIGEST)
+        await healthy.layers.push(stream(content), Digest.of(content))
+        assert await read_layer(healthy, Digest.of(content)) == content
+        await healthy.layers.delete(Digest.of(content))
 
 
 # With the whole content in the request that ends an upload.
 
 
 async def test_the_end_may_bring_the_whole_content(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, content: bytes
 ) -> None:
     async with await repository.layers.resume(await start(repository)) as upload:
-        layer = await upload.finish_with(stream(CONTENT), DIGEST, start=0, size=len(CONTENT))
-    assert layer.size == len(CONTENT)
-    assert await read_layer(repository, DIGEST) == CONTENT
+        layer = await upload.finish_with(
+            stream(content), Digest.of(content), start=0, size=len(content)
+        )
+    assert layer.size == len(content)
+    assert await read_layer(repository, Digest.of(content)) == content
     assert not [path for path in await all_files(driver) if "/_uploads/" in path]
     await assert_whole(driver)
 
 
-async def test_in_a_flat_store_the_whole_content_is_not_copied(driver: StorageDriver) -> None:
+async def test_in_a_flat_store_the_whole_content_is_not_copied(
+    driver: StorageDriver, content: bytes
+) -> None:
     faulty = FaultyDriver(driver)
     repository = Registry(faulty).repository(R)
     async with await repository.layers.resume(await start(repository)) as upload:
-        await upload.finish_with(stream(CONTENT), DIGEST)
+        await upload.finish_with(stream(content), Digest.of(content))
     methods = {call.partition(" ")[0] for call in faulty.calls}
     assert "copy" not in methods
-    assert ("move" in methods) is not driver.flat
+    assert ("move" in methods) is (not driver.flat and len(content) > SMALL_BYTES)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("fault", [Crash, lambda: DriverUnavailable("/x", "told to fail")])
+async def test_an_end_that_is_interrupted_anywhere_publishes_all_or_nothing_and_can_be_repeated(
+    driver: StorageDriver, fault: Callable[[], BaseException], moment: str, content: bytes
+) -> None:
+    healthy = Registry(driver).repository(R)
+    digest = Digest.of(content)
+    for number in range(40):
+        upload_id = await start(healthy)
+        faulty = Registry(FaultyDriver(driver, fails_at(number, moment, fault))).repository(R)
+        acknowledged = True
+        try:
+            async with await faulty.layers.resume(upload_id) as upload:
+                await upload.finish_with(stream(content), digest)
+        except (Crash, DriverUnavailable, UploadUnknown, BaseExceptionGroup):
+            acknowledged = False
+        await assert_whole(driver)
+        if acknowledged or await healthy.layers.exists(digest):
+            assert await read_layer(healthy, digest) == content
+        async with await healthy.layers.resume(await start(healthy)) as upload:
+            await upload.finish_with(stream(content), digest)
+        assert await read_layer(healthy, digest) == content
+        await driver.delete("/docker")
+    assert acknowledged
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_an_end_that_is_cancelled_anywhere_publishes_all_or_goes_on(
+    driver: StorageDriver, moment: str, content: bytes
+) -> None:
+    healthy = Registry(driver).repository(R)
+    digest = Digest.of(content)
+    outcomes = set()
+    for number in range(20):
+        upload_id = await start(healthy)
+        with CancelScope() as scope:
+
+            async def cancel(call: Call, number: int = number, scope: CancelScope = scope) -> None:
+                if (call.number, call.moment) == (number, moment):
+                    scope.cancel()
+                    await checkpoint()
+
+            faulty = Registry(FaultyDriver(driver, cancel)).repository(R)
+            async with await faulty.layers.resume(upload_id) as upload:
+                await upload.finish_with(stream(content), digest)
+        await assert_whole(driver)
+        outcomes.add(await healthy.layers.exists(digest))
+        if not await healthy.layers.exists(digest):
+            async with await healthy.layers.resume(upload_id) as upload:
+                rest = content[upload.offset :]
+                await upload.finish_with(stream(rest), digest, start=upload.offset)
+        assert await read_layer(healthy, digest) == content
+        assert len(await all_files(driver)) == 2
+        await driver.delete("/docker")
+    assert outcomes == {True, False}
+
+
+async def test_an_end_whose_upload_is_ended_by_someone_else_publishes_nothing(
+    driver: StorageDriver, repository: Repository, content: bytes
+) -> None:
+    upload_id = await start(repository)
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        yield content
+        await driver.delete(paths.upload(R, upload_id))
+
+    if not driver.flat:
+        with pytest.raises(UploadUnknown):
+            async with await repository.layers.resume(upload_id) as upload:
+                await upload.finish_with(overtaken(), Digest.of(content))
+        assert not await all_files(driver)
 
 
 async def test_a_wrong_digest_at_the_end_ends_the_upload(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, content: bytes
 ) -> None:
     upload_id = await start(repository)
     with pytest.raises(DigestMismatch):
         async with await repository.layers.resume(upload_id) as upload:
-            await upload.finish_with(stream(CONTENT), OTHER)
+            await upload.finish_with(stream(content), OTHER)
     with pytest.raises(UploadUnknown):
         await repository.layers.resume(upload_id)
     assert not await all_files(driver)
 
 
 async def test_an_end_that_breaks_off_leaves_the_upload(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, content: bytes
 ) -> None:
     upload_id = await start(repository)
     with pytest.raises(ConnectionError):
         async with await repository.layers.resume(upload_id) as upload:
-            await upload.finish_with(breaking(CONTENT[:100]), DIGEST)
+            await upload.finish_with(breaking(content[:100]), Digest.of(content))
     async with await repository.layers.resume(upload_id) as upload:
         assert upload.offset == (0 if driver.flat else 100)
-        await upload.finish_with(stream(CONTENT[upload.offset :]), DIGEST, start=upload.offset)
-    assert await read_layer(repository, DIGEST) == CONTENT
+        await upload.finish_with(
+            stream(content[upload.offset :]), Digest.of(content), start=upload.offset
+        )
+    assert await read_layer(repository, Digest.of(content)) == content
 
 
-async def test_an_end_that_starts_elsewhere_is_refused(repository: Repository) -> None:
+async def test_an_end_that_starts_elsewhere_is_refused(
+    repository: Repository, content: bytes
+) -> None:
     upload_id = await start(repository)
     async with await repository.layers.resume(upload_id) as upload:
         with pytest.raises(RangeInvalid):
-            await upload.finish_with(stream(CONTENT), DIGEST, start=7)
-        await upload.finish_with(stream(CONTENT), DIGEST, start=0)
+            await upload.finish_with(stream(content), Digest.of(content), start=7)
+        await upload.finish_with(stream(content), Digest.of(content), start=0)
 
 
-async def test_an_end_of_another_size_leaves_the_upload(repository: Repository) -> None:
+async def test_an_end_of_another_size_leaves_the_upload(
+    repository: Repository, content: bytes
+) -> None:
     upload_id = await start(repository)
     with pytest.raises(SizeInvalid):
         async with await repository.layers.resume(upload_id) as upload:
-            await upload.finish_with(stream(CONTENT), DIGEST, size=len(CONTENT) + 1)
+            await upload.finish_with(stream(content), Digest.of(content), size=len(content) + 1)
     async with await repository.layers.resume(upload_id):
         pass
 
 
 async def test_while_the_whole_content_comes_a_second_writer_is_refused(
-    repository: Repository,
+    repository: Repository, content: bytes
 ) -> None:
     upload_id = await start(repository)
     begun, go_on = Event(), Event()
 
     async def slowly() -> AsyncIterator[bytes]:
-        yield CONTENT[:10]
+        yield content[:10]
         begun.set()
         await go_on.wait()
-        yield CONTENT[10:]
+        yield content[10:]
 
     async def push() -> None:
         async with await repository.layers.resume(upload_id) as upload:
-            await upload.finish_with(slowly(), DIGEST)
+            await upload.finish_with(slowly(), Digest.of(content))
 
     async with create_task_group() as tasks:
         tasks.start_soon(push)
         await begun.wait()
         async with await repository.layers.resume(upload_id) as second:
             with pytest.raises(UploadBusy):
-                await second.finish_with(stream(CONTENT), DIGEST)
+                await second.finish_with(stream(content), Digest.of(content))
         go_on.set()
-    assert await read_layer(repository, DIGEST) == CONTENT
+    assert await read_layer(repository, Digest.of(content)) == content

@@ -1,0 +1,222 @@
+"""Several changes to a local file system, durable together: what `apply` is there.
+
+All of this blocks, and is called from threads.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import assert_never
+
+import structlog
+
+from core.drivers import atomic
+from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, Put
+from core.drivers.local_calls import driver_faults
+from core.drivers.local_directories import DirectoryMaker, PendingSyncs
+from core.drivers.local_files import claim_regular
+from core.errors import DriverUnavailable, PathConflict, PathNotFound
+
+__all__ = ["LocalCommit"]
+
+_log = structlog.get_logger()
+
+_ATTEMPTS = 8
+_OPEN_TOGETHER = 16
+
+
+class LocalCommit:
+    """One list of changes below `root`, or what prepares one file.
+
+    Contents are written to temporary files and synced first, those behind a barrier too, which
+    nobody sees. Then everything gets its name or loses it, in order, and each directory that was
+    changed is synced once. On file systems with a journal the syncs that follow each other find
+    most of their work done by the first.
+    """
+
+    def __init__(self, root: str, directories: DirectoryMaker, *, durable: bool) -> None:
+        self._root = root
+        self._directories = directories
+        self._durable = durable
+        self._pending = PendingSyncs(directories, durable=durable)
+        self._temporaries: dict[int, str] = {}
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make `changes`, as `StorageDriver.apply` says.
+
+        Raises:
+            DriverError: the fault of the first change that failed.
+        """
+        try:
+            puts = [(number, put) for number, put in enumerate(changes) if isinstance(put, Put)]
+            for start in range(0, len(puts), _OPEN_TOGETHER):
+                self._write_temporaries(puts[start : start + _OPEN_TOGETHER])
+            path = "/"
+            for number, change in enumerate(changes):
+                path = path if isinstance(change, Barrier) else change.path
+                with driver_faults(path):
+                    self._make(number, change)
+            with driver_faults(path):
+                self._pending.sync()
+        finally:
+            for temporary in self._temporaries.values():
+                atomic.discard(temporary)
+
+    def create(self, path: str, target: str, flags: int) -> int:
+        """Open a file that is made if it is missing, its directory too; return the descriptor.
+
+        The directories are durable once `sync` was called.
+
+        Raises:
+            PathConflict: there is a file where a directory has to be.
+            DriverUnavailable: its directory is deleted again and again.
+        """
+        flags |= os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        # The directory may be deleted between its making and its use.
+        for _ in range(_ATTEMPTS):
+            with suppress(FileNotFoundError):
+                self._make_parent(path, target)
+                return os.open(target, flags, 0o666)
+        raise _deleted_again_and_again(path)
+
+    def create_claimed(self, path: str, target: str) -> int:
+        """Open and claim a file that is made if it is missing; return the descriptor.
+
+        Its name is durable once `sync` was called.
+
+        Raises:
+            PathConflict: it is a directory, or below a file.
+            WriterBusy: someone else has claimed it.
+        """
+        descriptor = self.create(path, target, 0)
+        try:
+            claim_regular(path, target, descriptor)
+            self._pending.add(os.path.dirname(target))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def sync(self) -> None:
+        """Make durable what was made."""
+        self._pending.sync()
+
+    def _make(self, number: int, change: Change) -> None:
+        match change:
+            case Put(path, content):
+                self._name(number, path, content)
+            case Move(source, destination):
+                self._move(source, destination)
+            case BeginUpload(path):
+                self._begin_upload(path)
+            case Delete(path, missing_ok):
+                self._delete(path, missing_ok=missing_ok)
+            case CleanUp(path):
+                self._clean_up(path)
+            case Barrier():
+                self._pending.sync()
+            case _:
+                assert_never(change)
+
+    def _write_temporaries(self, puts: Sequence[tuple[int, Put]]) -> None:
+        descriptors: list[tuple[str, int]] = []
+        try:
+            for number, put in puts:
+                with driver_faults(put.path):
+                    descriptor = self._create_temporary(number, put.path)
+                    descriptors.append((put.path, descriptor))
+                    atomic.write_all(descriptor, put.content)
+            if self._durable:
+                for path, descriptor in descriptors:
+                    with driver_faults(path):
+                        os.fsync(descriptor)
+        finally:
+            for _, descriptor in descriptors:
+                os.close(descriptor)
+
+    def _create_temporary(self, number: int, path: str) -> int:
+        temporary = atomic.temporary_name(self._local(path))
+        descriptor = self.create(path, temporary, os.O_EXCL)
+        self._temporaries[number] = temporary
+        return descriptor
+
+    def _name(self, number: int, path: str, content: bytes) -> None:
+        target = self._local(path)
+        # The directory may be deleted, and the temporary file with it, before it has its name.
+        for _ in range(_ATTEMPTS):
+            with suppress(FileNotFoundError):
+                os.replace(self._temporaries[number], target)
+                del self._temporaries[number]
+                self._pending.add(os.path.dirname(target))
+                return
+            self._write_temporaries([(number, Put(path, content))])
+        raise _deleted_again_and_again(path)
+
+    def _move(self, source: str, destination: str) -> None:
+        origin, target = self._local(source), self._local(destination)
+        with _missing(source):
+            if stat.S_ISDIR(os.stat(origin).st_mode):
+                raise PathNotFound(source)
+        for _ in range(_ATTEMPTS):
+            try:
+                self._make_parent(destination, target)
+                os.replace(origin, target)
+            except FileNotFoundError:
+                if not os.path.lexists(origin):
+                    raise PathNotFound(source) from None
+            else:
+                self._pending.add(os.path.dirname(target))
+                return
+        raise _deleted_again_and_again(destination)
+
+    def _begin_upload(self, path: str) -> None:
+        target = self._local(path)
+        descriptor = self.create_claimed(path, target)
+        try:
+            if self._durable and os.fstat(descriptor).st_size:
+                # What an earlier process has written may not be on the disk yet.
+                atomic.sync_content(descriptor, target)
+        finally:
+            os.close(descriptor)
+
+    def _delete(self, path: str, *, missing_ok: bool) -> None:
+        target = self._local(path)
+        try:
+            atomic.remove(target, durable=False)
+        except (FileNotFoundError, NotADirectoryError):
+            if not missing_ok:
+                raise
+        else:
+            self._pending.add(os.path.dirname(target))
+
+    def _clean_up(self, path: str) -> None:
+        try:
+            atomic.remove(self._local(path), durable=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            _log.warning("leftovers were not deleted", path=path, reason=reason)
+
+    def _make_parent(self, path: str, target: str) -> None:
+        try:
+            self._directories.make(os.path.dirname(target), self._pending)
+        except NotADirectoryError:
+            raise PathConflict(path) from None
+
+    def _local(self, path: str) -> str:
+        return self._root if path == "/" else self._root + path
+
+
+@contextmanager
+def _missing(source: str) -> Iterator[None]:
+    """Name the source of a move in the fault, where it is the source that is missing."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise PathNotFound(source) from None
+
+
+def _deleted_again_and_again(path: str) -> DriverUnavailable:
+    return DriverUnavailable(path, "its directory is deleted again and again")

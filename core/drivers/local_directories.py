@@ -1,0 +1,105 @@
+"""Directories of a local file system: made as needed, and synced once for several changes.
+
+All of this blocks, and is called from threads.
+"""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+
+from core.drivers import atomic
+
+__all__ = ["DirectoryMaker", "PendingSyncs"]
+
+_MAX_KNOWN_DIRECTORIES = 65_536
+
+
+class PendingSyncs:
+    """The directories whose entries one commit has changed, and that are not synced yet."""
+
+    def __init__(self, directories: "DirectoryMaker", *, durable: bool) -> None:
+        """Note changes for `sync`; without `durable` it syncs nothing."""
+        self._directories = directories
+        self._durable = durable
+        # From each directory to what was made in it, with its inode.
+        self._changed: dict[str, dict[str, int]] = {}
+
+    def add(self, directory: str) -> None:
+        """Note that entries of `directory` were changed."""
+        self._changed.setdefault(directory, {})
+
+    def add_made(self, directory: str, inode: int) -> None:
+        """Note that `directory` itself was made, or found and not known to be durable."""
+        self._changed.setdefault(os.path.dirname(directory), {})[directory] = inode
+
+    def has_made(self, directory: str, inode: int) -> bool:
+        """Say whether `directory` was noted as made."""
+        return self._changed.get(os.path.dirname(directory), {}).get(directory) == inode
+
+    def sync(self) -> None:
+        """Make the entries of all these directories durable, each with one sync.
+
+        Raises:
+            OSError: one could not be synced; the others may or may not be.
+        """
+        while self._changed:
+            directory = next(iter(self._changed))
+            if self._durable:
+                try:
+                    atomic.sync_directory(directory)
+                except FileNotFoundError:
+                    # It has been deleted since, and with it what was changed in it.
+                    del self._changed[directory]
+                    continue
+            self._directories.remember(self._changed.pop(directory))
+
+
+class DirectoryMaker:
+    """Makes directories whose own entries are durable, whoever made them.
+
+    A directory that another process has just made may not be on the disk yet, so finding it is
+    not enough: its parent is synced once by this process too, and remembered by inode, so that
+    one that was deleted and made again counts as new.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._known: dict[str, int] = {}
+
+    def make(self, directory: str, pending: PendingSyncs) -> None:
+        """Make `directory` and its parents, whose entries are durable once `pending` is synced.
+
+        Raises:
+            NotADirectoryError: a file stands in the way.
+        """
+        with suppress(FileNotFoundError):
+            found = os.stat(directory)
+            # A file may have been given the inode of a directory that was deleted.
+            if not stat.S_ISDIR(found.st_mode):
+                raise _not_a_directory()
+            if self._known.get(directory) == found.st_ino:
+                return
+            if pending.has_made(directory, found.st_ino):
+                return
+        if directory == self._root:
+            os.makedirs(directory, exist_ok=True)
+            self.remember({directory: os.stat(directory).st_ino})
+            return
+        self.make(os.path.dirname(directory), pending)
+        try:
+            os.mkdir(directory)
+        except FileExistsError:
+            if not os.path.isdir(directory):
+                raise _not_a_directory() from None
+        pending.add_made(directory, os.stat(directory).st_ino)
+
+    def remember(self, durable: dict[str, int]) -> None:
+        """Take these directories, with their inodes, for durable from now on."""
+        if len(self._known) + len(durable) > _MAX_KNOWN_DIRECTORIES:
+            self._known.clear()
+        self._known.update(durable)
+
+
+def _not_a_directory() -> NotADirectoryError:
+    return NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
