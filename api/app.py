@@ -25,10 +25,10 @@ from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registr
 from core.storage.purging import PeriodicPurge
 from core.storage.redis_cache import RedisDescriptorCache
 
-__all__ = ["create_app"]
+__all__ = ["Application", "create_app"]
 
 
-class _Application(FastAPI):
+class Application(FastAPI):
     """FastAPI, with the contract in the place of what it knows by itself.
 
     Attributes:
@@ -53,7 +53,9 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None, driver: StorageDriver | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, driver: StorageDriver | None = None
+) -> Application:
     """Return the registry as an ASGI application. Nothing is opened before its lifespan begins.
 
     Args:
@@ -95,7 +97,7 @@ def create_app(settings: Settings | None = None, driver: StorageDriver | None = 
             yield
             tasks.cancel_scope.cancel()
 
-    app = _Application(
+    app = Application(
         lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,

@@ -1,13 +1,20 @@
 """One request and its answer on a connection, as uvicorn's protocol over httptools has them."""
 
+import asyncio
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from api.refusals import error_body
+from api.request_body import RequestBlocks
+from api.zerocopy import FileSender
 
-__all__ = ["Cycle"]
+__all__ = ["ZERO_COPY", "Cycle"]
+
+ZERO_COPY = "http.response.zerocopysend"
+"""The extension of ASGI by which a part of a file is sent without passing through memory."""
 
 _JOINED_BYTES = 64 * 1024
 """Up to this size a body is copied behind its header, so that both leave in one call."""
@@ -23,15 +30,28 @@ class Cycle(RequestResponseCycle):
 
     Uvicorn makes these objects by name inside a long method, and the protocol changes the class
     of the new object, which spares a copy of that method: so this class sets nothing up.
+
+    Attributes:
+        blocks: takes in the body of the request where it may be large.
     """
 
+    blocks: RequestBlocks | None = None
+
     _head = b""
+    _sender: FileSender | None = None
+
+    async def receive(self) -> Any:
+        """Return the next message to the application."""
+        receive = super().receive
+        return await (receive() if self.blocks is None else self.blocks.receive(receive))
 
     async def send(self, message: Any) -> None:
         """Take a message of the application; see the ASGI specification, "Response Start".
 
         Raises:
             RuntimeError: it is not what may come now.
+            FileEndedError: the file that is to be sent is too short; the connection must be cut.
+            OSError: the file cannot be read; the connection must be cut.
         """
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
@@ -42,13 +62,26 @@ class Cycle(RequestResponseCycle):
             if kind != "http.response.start":
                 raise RuntimeError(f"expected http.response.start, got {kind}")
             self._begin(message["status"], message.get("headers", ()))
-        elif self.response_complete or kind != "http.response.body":
+        elif self.response_complete or kind not in {"http.response.body", ZERO_COPY}:
             raise RuntimeError(f"unexpected {kind} after the answer had begun")
+        elif kind == ZERO_COPY:
+            await self._send_file(message)
         else:
             more_body: bool = message.get("more_body", False)
             self._go_on(message.get("body", b""), more_body=more_body)
             if not more_body:
                 self._complete()
+
+    def stop(self) -> None:
+        """Let go of a client that is gone.
+
+        Uvicorn tells only the last request of a connection, which may still wait for its turn.
+        """
+        if not self.response_complete:
+            self.disconnected = True
+            self.message_event.set()
+        if self._sender is not None:
+            self._sender.stop()
 
     async def send_500_response(self) -> None:
         """Answer for an application that raised, or was cut, before it answered."""
@@ -120,6 +153,33 @@ class Cycle(RequestResponseCycle):
             if body:
                 self.transport.write(body)
 
+    async def _send_file(self, message: Any) -> None:
+        if ZERO_COPY not in self.scope.get("extensions", ()) or self.chunked_encoding:
+            raise RuntimeError("a file can only be sent where that is offered, with its length")
+        file, offset, count = _part_of(message)
+        if count > self.expected_content_length:
+            raise RuntimeError("the body is longer than its Content-Length")
+        head, self._head = self._head, b""
+        if self.transport.get_write_buffer_size():
+            await self._write_everything()
+        self._sender = FileSender(self.transport, asyncio.get_running_loop())
+        try:
+            is_sent = await self._sender.send(head, file, offset, count)
+        finally:
+            self._sender = None
+        if is_sent:
+            self.expected_content_length -= count
+            if not message.get("more_body", False):
+                self._complete()
+
+    async def _write_everything(self) -> None:
+        """Wait until the transport has written what came before, of this answer or the last."""
+        self.transport.set_write_buffer_limits(high=0)
+        try:
+            await self.flow.drain()
+        finally:
+            self.transport.set_write_buffer_limits()
+
     def _complete(self) -> None:
         if self.expected_content_length != 0:
             raise RuntimeError("the body is shorter than its Content-Length")
@@ -128,3 +188,16 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _part_of(message: Any) -> tuple[int, int, int]:
+    """Return the descriptor, offset and count of a message, which may leave out the last two."""
+    file = message["file"]
+    descriptor: int = file if isinstance(file, int) else file.fileno()
+    offset = message.get("offset")
+    if offset is None:
+        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
+    count = message.get("count")
+    if count is None:
+        count = max(os.fstat(descriptor).st_size - offset, 0)
+    return descriptor, offset, count

@@ -111,7 +111,14 @@ class Exchange:
             # Marked before the last bytes go out: uvicorn tells a finished request from a
             # client that hung up by nothing but the order of these two.
             self.complete = not message.get("more_body", False)
-        await self._send(message)
+        elif message["type"] == "http.response.zerocopysend":
+            self.sent_bytes += message["count"]
+            self.complete = not message.get("more_body", False)
+        try:
+            await self._send(message)
+        except BaseException:
+            self.complete = False
+            raise
 
 
 class RequestIds:

@@ -22,10 +22,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from api.cycle import Cycle
+from api.cycle import ZERO_COPY, Cycle
 from api.refusals import RequestRefused, refusal_answer
+from api.request_body import EXTENSION, SMALL_BYTES, RequestBlocks
 from api.settings import load_settings
 from api.settings_groups import ServerSettings
+from api.zerocopy import CAN_SEND_FILES
 
 __all__ = ["LINGER_SECONDS", "GuardedConfig", "GuardedProtocol"]
 
@@ -73,6 +75,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes_at_least = 0
         self._header_bytes_at_most = 0
         self._has_body = False
+        self._can_send_files = False
+        self._answering: Cycle | None = None
+        self._body_bytes: int | None = None
+        self._blocks: RequestBlocks | None = None
         # No further request is taken; the last answer may still be under way.
         self._closing = False
         # The last answer is out, and what the client still sends is dropped.
@@ -85,6 +91,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a client that opens a connection is to send a request."""
         super().connection_made(transport)
+        # What is encrypted has to pass through memory.
+        self._can_send_files = (
+            CAN_SEND_FILES
+            and self.scheme == "http"
+            and transport.get_extra_info("socket") is not None
+        )
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,6 +104,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unwatch()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        if self._answering is not None:
+            self._answering.stop()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; what is refused ends the connection."""
@@ -144,6 +158,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._unwatch()
         super().on_headers_complete()
+        self._blocks = self._offer_blocks(self.cycle) if self._has_body else None
+
+    def on_body(self, body: bytes) -> None:
+        """Put a piece of the body where it is wanted."""
+        if self._blocks is None or not self._blocks.take(body):
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a connection that waited only for the rest of an unwanted body."""
@@ -152,13 +172,36 @@ class GuardedProtocol(HttpToolsProtocol):
             self._finished = True
             self.transport.close()
 
+    def end_body(self) -> None:
+        """Go on behind a body that came past the parser, which waits for it in vain."""
+        self.transport.set_protocol(self)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.on_message_complete()
+
     # What uvicorn's own code calls.
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = Cycle
+        assert isinstance(cycle, Cycle)
+        self._answering = cycle
+        if self._can_send_files and cycle.scope["method"] != "HEAD":
+            cycle.scope["extensions"] = {ZERO_COPY: {}}
         if self._has_body and cycle.more_body:
             app = functools.partial(self._answer_even_early, cycle, app)
         super()._start_asgi_task(cycle, app)
+
+    def _offer_blocks(self, cycle: RequestResponseCycle) -> RequestBlocks | None:
+        length = self._body_bytes
+        if length is not None and length <= SMALL_BYTES:
+            return None
+        # It may have to wait for its turn behind an earlier one.
+        cycle.__class__ = Cycle
+        assert isinstance(cycle, Cycle)
+        blocks = cycle.blocks = RequestBlocks(self, cycle, length)
+        extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
+        extensions[EXTENSION] = {"offer": blocks.offer}
+        return blocks
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or close if the body of this one is still to come."""
@@ -216,6 +259,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if hosts != 1 and (hosts or version != "1.0"):
             raise _bad_request(f"expected one Host header, got {hosts}")
         self._has_body = b"content-length" in names
+        self._body_bytes = None
+        if self._has_body:
+            self._body_bytes = int(self.headers[names.index(b"content-length")][1])
         if b"transfer-encoding" in names:
             self._has_body = True
             _check_coding(self.headers, version)

@@ -1,46 +1,108 @@
 """Bodies, in and out, in chunks and never whole."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from anyio import CancelScope, create_task_group, fail_after
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from api.cycle import ZERO_COPY
 from api.errors import BodyOverdue
+from api.request_body import EXTENSION
+from api.zerocopy import FileEndedError
 from core.errors import BlobUnknown, DriverUnavailable, ManifestTooLarge
-from core.storage import Layer
+from core.storage import CHUNK_BYTES, DriverReader, Layer
 
-__all__ = ["BlobResponse", "TruncatedContentError", "read_body", "receive_chunks"]
+__all__ = ["BlobResponse", "TruncatedContentError", "read_body", "receive_body"]
+
+_SMALL_BYTES = 64 * 1024
+"""A blob up to this size leaves with its header, in one call."""
+
+_WINDOW_BYTES = 4 * 1024 * 1024
+"""Sent by the server at once without being told of each piece."""
 
 
 class TruncatedContentError(Exception):
     """Stored content that ends before its size, found after the answer had begun."""
 
 
-async def receive_chunks(request: Request, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
-    """Yield the body of a request as it comes.
+class IncomingBody(AsyncIterator[bytes]):
+    """The body of a request, in chunks as they come.
 
-    Args:
-        request: whose body nobody has read yet.
-        timeout_seconds: the longest silence of the client; 0 is no limit.
-
-    Raises:
+    Each call may raise:
         ClientDisconnect: the client hung up before the body's end.
         BodyOverdue: it was silent too long.
     """
-    async with aclosing(request.stream()) as stream:
-        while True:
+
+    def __init__(self, request: Request, timeout_seconds: float) -> None:
+        """Take in the body of `request`, which nobody has read yet.
+
+        The longest silence of the client is `timeout_seconds`; 0 is no limit.
+        """
+        self._receive = request.receive
+        self._timeout_seconds = timeout_seconds
+        self._ended = False
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk, which is not empty."""
+        while not self._ended:
             try:
-                with fail_after(timeout_seconds or None):
-                    chunk = await anext(stream, None)
+                with fail_after(self._timeout_seconds or None):
+                    chunk = self._take(await self._receive())
             except TimeoutError:
-                raise BodyOverdue(timeout_seconds) from None
-            if chunk is None:
-                return
+                raise BodyOverdue(self._timeout_seconds) from None
             if chunk:
-                yield chunk
+                return bytes(chunk)
+        raise StopAsyncIteration
+
+    def _take(self, message: Message) -> bytes | memoryview:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._ended = not message.get("more_body", False)
+        chunk: bytes | memoryview = message.get("body", b"")
+        return chunk
+
+
+class IncomingBlocks(IncomingBody):
+    """The same, and whoever gives blocks for it has them filled in place by the server."""
+
+    def __init__(
+        self,
+        request: Request,
+        timeout_seconds: float,
+        offer: Callable[[memoryview, float], None],
+    ) -> None:
+        """Prepare the same; `offer` is that of the extension in `api/request_body.py`."""
+        super().__init__(request, timeout_seconds)
+        self._offer = offer
+        self._overdue = False
+
+    async def fill(self, block: memoryview) -> int:
+        """Put the next bytes of the body into `block`, as `FillsBlocks.fill` promises.
+
+        Raises:
+            ClientDisconnect, BodyOverdue: as ever, once all that came before has been given.
+        """
+        while not (self._ended or self._overdue):
+            self._offer(block, self._timeout_seconds)
+            message = await self._receive()
+            filled = len(self._take(message))
+            self._overdue = message.get("overdue", False)
+            if filled:
+                return filled
+        if self._overdue:
+            raise BodyOverdue(self._timeout_seconds)
+        return 0
+
+
+def receive_body(request: Request, timeout_seconds: float) -> IncomingBody:
+    """Return the body of a request, to be received in the best way that the server offers."""
+    offered = request.scope.get("extensions", {}).get(EXTENSION)
+    if offered is None:
+        return IncomingBody(request, timeout_seconds)
+    return IncomingBlocks(request, timeout_seconds, offered["offer"])
 
 
 async def read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes:
@@ -55,11 +117,10 @@ async def read_body(request: Request, max_bytes: int, timeout_seconds: float) ->
     if length.isdecimal() and int(length) > max_bytes:
         raise ManifestTooLarge(limit=max_bytes)
     body = bytearray()
-    async with aclosing(receive_chunks(request, timeout_seconds)) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > max_bytes:
-                raise ManifestTooLarge(limit=max_bytes)
+    async for chunk in IncomingBody(request, timeout_seconds):
+        body += chunk
+        if len(body) > max_bytes:
+            raise ManifestTooLarge(limit=max_bytes)
     return bytes(body)
 
 
@@ -97,45 +158,76 @@ class BlobResponse(Response):
             DriverError: it cannot be read.
             TruncatedContentError: it ended too soon, and the connection has to be cut.
         """
-        async with (
-            self._layer.open() as reader,
-            aclosing(reader.chunks(self._start, self._stop)) as chunks,
-        ):
-            wanted = self._stop - self._start
-            chunk = await anext(chunks, b"") if wanted else b""
-            if wanted and reader.found_size != self._layer.size:
-                await self._layer.forget()
-                if reader.found_size is not None:
-                    # It was replaced, as a push does with damaged content: asking again helps.
-                    raise DriverUnavailable(str(self._layer.digest), "its size has changed")
-            if wanted and not chunk:
-                raise BlobUnknown(digest=str(self._layer.digest), name=self._name)
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
+        begin = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        wanted = self._stop - self._start
+        if not wanted:
+            await send(begin)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        offered = scope.get("extensions") or {}
+        async with await self._open() as source:
+            descriptor = source.find_descriptor() if ZERO_COPY in offered else None
+            chunk = await source.read(CHUNK_BYTES if descriptor is None else _SMALL_BYTES)
+            if not chunk:
+                raise self._unknown()
+            await send(begin)
             if len(chunk) == wanted:
                 await send({"type": "http.response.body", "body": chunk})
                 return
             async with create_task_group() as tasks:
                 tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
-                await self._send_rest(send, chunks, chunk, wanted)
+                if descriptor is None:
+                    await self._send_rest(send, source, chunk, wanted)
+                else:
+                    await self._send_file(send, descriptor)
                 tasks.cancel_scope.cancel()
 
-    async def _send_rest(
-        self, send: Send, chunks: AsyncIterator[bytes], chunk: bytes, wanted: int
-    ) -> None:
+    async def _open(self) -> DriverReader:
+        async with self._layer.open() as reader:
+            source = await reader.open_range(self._start, self._stop)
+        if source is None:
+            await self._layer.forget()
+            raise self._unknown()
+        if source.size != self._layer.size:
+            await source.aclose()
+            await self._layer.forget()
+            # It was replaced, as a push does with damaged content: asking again helps.
+            raise DriverUnavailable(str(self._layer.digest), "its size has changed")
+        return source
+
+    def _unknown(self) -> BlobUnknown:
+        return BlobUnknown(digest=str(self._layer.digest), name=self._name)
+
+    async def _send_rest(self, send: Send, source: DriverReader, chunk: bytes, wanted: int) -> None:
         while True:
             wanted -= len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": wanted > 0})
             if wanted <= 0:
                 return
-            chunk = await anext(chunks, b"")
+            chunk = await source.read(CHUNK_BYTES)
             if not chunk:
                 raise TruncatedContentError(f"{self._layer.digest}: {wanted} bytes are missing")
+
+    async def _send_file(self, send: Send, descriptor: int) -> None:
+        """Have the server send all of the range, what was read to see whether it can be too."""
+        for start in range(self._start, self._stop, _WINDOW_BYTES):
+            stop = min(start + _WINDOW_BYTES, self._stop)
+            try:
+                await send(
+                    {
+                        "type": ZERO_COPY,
+                        "file": descriptor,
+                        "offset": start,
+                        "count": stop - start,
+                        "more_body": stop < self._stop,
+                    }
+                )
+            except FileEndedError as error:
+                raise TruncatedContentError(f"{self._layer.digest}: {error}") from error
 
 
 async def _cancel_on_disconnect(receive: Receive, scope: CancelScope) -> None:

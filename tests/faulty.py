@@ -19,6 +19,7 @@ from core.drivers import (
     Entry,
     FileWriter,
     Move,
+    MoveOut,
     ObjectInfo,
     Put,
     RedirectMethod,
@@ -33,6 +34,7 @@ __all__ = ["Call", "Crash", "FaultyDriver", "FullDriver", "failing", "fails_at"]
 _METHODS = {
     Put: "put",
     Move: "move",
+    MoveOut: "move",
     Delete: "delete",
     CleanUp: "delete",
     BeginUpload: "create_upload",

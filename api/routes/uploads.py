@@ -1,7 +1,5 @@
 """end-4, 5, 6, 11, 13 and 14: pushing blobs."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -26,7 +24,7 @@ from api.headers import (
     upload_location,
 )
 from api.lean import LeanRoute
-from api.streaming import receive_chunks
+from api.streaming import IncomingBody, receive_body
 from core.digest import SHA256, Digest, get_algorithm
 from core.errors import (
     DigestInvalid,
@@ -186,8 +184,7 @@ async def patch_upload(
     """
     async with await repository.layers.resume_writing(upload_id) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
-        async with aclosing(_receive(request, settings)) as chunks:
-            await upload.read_from(chunks, start=start, size=size)
+        await upload.read_from(_receive(request, settings), start=start, size=size)
         # The bytes are durable once the upload is let go of, and not before.
         await upload.aclose()
         return _progress(repository, upload, status=202)
@@ -232,8 +229,7 @@ async def finish_upload(
     expected = Digest.parse(digest)
     async with await repository.layers.resume_writing(upload_id, expected.algorithm) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
-        async with aclosing(_receive(request, settings)) as chunks:
-            await upload.finish_with(chunks, expected, start=start, size=size)
+        await upload.finish_with(_receive(request, settings), expected, start=start, size=size)
         return _created(repository, expected)
 
 
@@ -269,13 +265,12 @@ async def _mount(repository: Repository, mount: str | None, source: str | None) 
 async def _push_whole(
     request: Request, repository: Repository, settings: CurrentSettings, digest: Digest
 ) -> Response:
-    async with aclosing(_receive(request, settings)) as chunks:
-        await repository.layers.push(chunks, digest)
+    await repository.layers.push(_receive(request, settings), digest)
     return _created(repository, digest)
 
 
-def _receive(request: Request, settings: CurrentSettings) -> AsyncGenerator[bytes, None]:
-    return receive_chunks(request, settings.uploads.body_timeout_seconds)
+def _receive(request: Request, settings: CurrentSettings) -> IncomingBody:
+    return receive_body(request, settings.uploads.body_timeout_seconds)
 
 
 def _parse_chunk(

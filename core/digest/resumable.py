@@ -122,10 +122,12 @@ class _Hasher:
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None:
         size = len(data)
-        if isinstance(data, bytearray):
-            source: Any = (ctypes.c_char * size).from_buffer(data)
+        if isinstance(data, bytes):
+            source: Any = data
+        elif isinstance(data, memoryview) and (data.readonly or not data.contiguous):
+            source = bytes(data)
         else:
-            source = data if isinstance(data, bytes) else bytes(data)
+            source = (ctypes.c_char * size).from_buffer(data)
         self._functions.update(ctypes.byref(self._context), source, size)
         self._length += size
 

@@ -9,7 +9,7 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
-from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, Put
+from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
 from core.drivers.checked import CheckedDriver
 from core.drivers.factory import create_driver
 from core.drivers.filesystem import FilesystemDriver
@@ -28,6 +28,7 @@ __all__ = [
     "FilesystemDriver",
     "MemoryDriver",
     "Move",
+    "MoveOut",
     "ObjectInfo",
     "Put",
     "RedirectMethod",

@@ -22,18 +22,18 @@ no rename either: a `move` costs as much as a copy.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, assert_never
 
 import structlog
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 from anyio.abc import AsyncResource
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, Put
+from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
 from core.errors import DriverError, DriverUnavailable, PathNotFound
 
 __all__ = [
@@ -118,6 +118,15 @@ class DriverReader(AsyncResource):
             DriverUnavailable: the store did not give the bytes.
         """
 
+    def find_descriptor(self) -> int | None:
+        """Return a descriptor from which the system reads the same bytes, or None.
+
+        None where the content is not in a file of this machine. The descriptor is the reader's: it
+        is good until that is closed, is only to be read at offsets, which count from the start of
+        the file, and does not show where the range or the file ends.
+        """
+        return None
+
 
 class FileWriter(AsyncResource):
     """Content on its way to one path, written in order by one writer.
@@ -158,6 +167,19 @@ class FileWriter(AsyncResource):
             PathNotFound: what was written has been deleted or moved by someone else.
             DriverUnavailable: the store did not confirm, or the writer is committed or closed.
         """
+
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        """Do what `write` does, and when it has succeeded, call `then` with `chunk`.
+
+        `then` runs in a thread, the same that has written where there is one. A call that is
+        cancelled before anything was written does not call it.
+
+        Raises:
+            PathNotFound, StorageFull, DriverUnavailable: as `write` does; `then` is not called.
+        """
+        await self.write(chunk)
+        with CancelScope(shield=True):
+            await to_thread.run_sync(then, chunk)
 
     async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
         """Do what `write` and then `flush` do, for less than both where that is possible.
@@ -378,6 +400,9 @@ class StorageDriver(ABC):
                 await self.put(path, content)
             case Move(source, destination):
                 await self.move(source, destination)
+            case MoveOut(source, destination):
+                await self.move(source, destination)
+                await self._clean_up(source.rpartition("/")[0])
             case BeginUpload(path):
                 await self.create_upload(path)
             case Delete(path, missing_ok):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Barrier", "BeginUpload", "Change", "CleanUp", "Delete", "Move", "Put"]
+__all__ = ["Barrier", "BeginUpload", "Change", "CleanUp", "Delete", "Move", "MoveOut", "Put"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,23 @@ class Put:
 @dataclass(frozen=True, slots=True)
 class Move:
     """Make the committed file `source` that of `destination`, as `StorageDriver.move` does."""
+
+    source: str
+    destination: str
+
+    @property
+    def path(self) -> str:
+        """The destination: what faults are named by, unless they are those of the source."""
+        return self.destination
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOut:
+    """Move a file as `Move` does, and delete the directory that it was in.
+
+    Nobody needs what else is in that directory: it is deleted as `CleanUp` does that. After a crash
+    of the machine it may be beside the file at its new place, too.
+    """
 
     source: str
     destination: str
@@ -62,4 +79,4 @@ class Barrier:
     """What stands before it is durable before anything that stands behind it can be seen."""
 
 
-Change = Put | Move | Delete | CleanUp | BeginUpload | Barrier
+Change = Put | Move | MoveOut | Delete | CleanUp | BeginUpload | Barrier

@@ -1,7 +1,7 @@
 """The wrapper around every driver: what callers may ask, and the names of faults."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 
 from core.drivers.base import (
@@ -13,7 +13,7 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
-from core.drivers.changes import Barrier, Change, Move
+from core.drivers.changes import Barrier, Change, Move, MoveOut
 from core.errors import DriverError, DriverUnavailable, OffsetInvalid, PathInvalid
 
 __all__ = ["CheckedDriver"]
@@ -165,6 +165,9 @@ class _CheckedReader(DriverReader):
         with self._owner._named_faults(self._path):
             return await self._reader.read(max_bytes)
 
+    def find_descriptor(self) -> int | None:
+        return self._reader.find_descriptor()
+
     async def aclose(self) -> None:
         with self._owner._named_faults(self._path):
             await self._reader.aclose()
@@ -188,6 +191,11 @@ class _CheckedWriter(FileWriter):
         with self._owner._named_faults(self._path):
             self._check(usable=not self._committed and not self._closed)
             await self._writer.write(chunk)
+
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        with self._owner._named_faults(self._path):
+            self._check(usable=not self._committed and not self._closed)
+            await self._writer.write_and(chunk, then)
 
     async def flush(self) -> None:
         with self._owner._named_faults(self._path):
@@ -228,7 +236,7 @@ def _paths(change: Change) -> tuple[str, ...]:
     match change:
         case Barrier():
             return ()
-        case Move(source, destination):
+        case Move(source, destination) | MoveOut(source, destination):
             return (source, destination)
         case _:
             return (change.path,)

@@ -67,6 +67,7 @@ class Claim:
         self._owner = owner
         self._version = version
         self._lost = False
+        self._deleted = False
         self._released = Event()
         self._tasks = OwnedTasks(1)
 
@@ -112,12 +113,20 @@ class Claim:
             # version the store has, and the claim would stay.
             self._released.set()
             await self._tasks.join()
-            if self._lost:
+            if self._lost or self._deleted:
                 return
             try:
                 await self._store.delete_claim(self._path, self._version)
             except DriverError as error:
                 _log.warning("claim was not deleted", path=self._path, reason=str(error))
+
+    def forget(self) -> None:
+        """Take note that the claim is deleted, with all that was at its path: it needs no release.
+
+        No renewal makes it anew, as each has to find the version before.
+        """
+        self._deleted = True
+        self._released.set()
 
     async def _keep(self) -> None:
         while not self._lost:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import stat
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -52,6 +53,9 @@ class LocalReader(DriverReader):
             )
         self._position += len(chunk)
         return chunk
+
+    def find_descriptor(self) -> int | None:
+        return self._descriptor if self._descriptor >= 0 else None
 
     async def aclose(self) -> None:
         if self._descriptor >= 0:
@@ -126,6 +130,9 @@ class LocalWriter(FileWriter):
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
 
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        await self._threads.run(self._path, _in_turn, self._write, then, chunk)
+
     async def flush(self) -> None:
         # Without a commit the file is gone anyway.
         return
@@ -184,6 +191,9 @@ class LocalAppender(FileWriter):
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write, chunk)
+
+    async def write_and(self, chunk: memoryview, then: Callable[[memoryview], object]) -> None:
+        await self._threads.run(self._path, _in_turn, self._write, then, chunk)
 
     async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
         await self._threads.run(self._path, self._write_and_sync, chunk)
@@ -244,6 +254,13 @@ class LocalAppender(FileWriter):
         # A file that was moved is a published blob by now, and must not be written to.
         if not os.path.samestat(os.fstat(descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
+
+
+def _in_turn(
+    write: Callable[[memoryview], None], then: Callable[[memoryview], object], chunk: memoryview
+) -> None:
+    write(chunk)
+    then(chunk)
 
 
 def claim(path: str, target: str, descriptor: int) -> None:

@@ -1,5 +1,6 @@
 """What the bytes of a store mean: repositories, blobs, uploads, manifests, tags, referrers."""
 
+from core.drivers import DriverReader
 from core.storage.blob_store import BlobStore
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import CHUNK_BYTES, FileReader
@@ -30,6 +31,7 @@ __all__ = [
     "TAG_PATTERN",
     "BlobStore",
     "DescriptorCache",
+    "DriverReader",
     "FileReader",
     "Layer",
     "LayerService",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from core.digest import Digest
-from core.drivers import Change, Move, Put, StorageDriver
+from core.drivers import Change, CleanUp, MoveOut, Put, StorageDriver
 from core.errors import PathNotFound
 from core.storage import paths
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
@@ -79,14 +79,14 @@ class BlobStore:
     async def adopting(self, digest: Digest, source: str) -> Sequence[Change]:
         """Return what gives the file at the driver path `source`, verified, its final name.
 
-        What is there already is replaced, so that a push heals what was damaged. In a flat
-        store, where a move would be a copy, the copy is made by this call, and `source` stays, to
-        be deleted with what is beside it.
+        What is there already is replaced, so that a push heals what was damaged. The directory of
+        `source` is deleted. In a flat store, where a move would be a copy, the copy is made by this
+        call.
 
         Raises:
             PathNotFound: `source` is gone; elsewhere than in a flat store, `apply` tells that.
         """
         if not self._driver.flat:
-            return (Move(source, paths.blob_data(digest)),)
+            return (MoveOut(source, paths.blob_data(digest)),)
         await self._driver.copy(source, paths.blob_data(digest))
-        return ()
+        return (CleanUp(source.rpartition("/")[0]),)

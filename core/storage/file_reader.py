@@ -27,13 +27,11 @@ class FileReader(AsyncResource):
 
     Attributes:
         size: in bytes, as it was looked up.
-        found_size: the same when `chunks` opened the file; None before, or if there is none.
     """
 
     def __init__(self, driver: StorageDriver, path: str, size: int) -> None:
         """Prepare to read `path`, which held `size` bytes when it was looked up."""
         self.size = size
-        self.found_size: int | None = None
         self._driver = driver
         self._path = path
         self._position = 0
@@ -81,6 +79,19 @@ class FileReader(AsyncResource):
         """Return the position of the next byte."""
         return self._position
 
+    async def open_range(self, start: int = 0, stop: int | None = None) -> DriverReader | None:
+        """Open the bytes `[start, stop)` by themselves, or return None if there is no file.
+
+        To be closed by the caller. Its `size` may not be the one that was looked up.
+
+        Raises:
+            DriverError: the store did not open them.
+        """
+        try:
+            return await self._driver.open_reader(self._path, start, stop)
+        except PathNotFound:
+            return None
+
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield the bytes `[start, stop)` in chunks of at most `CHUNK_BYTES`.
 
@@ -90,12 +101,10 @@ class FileReader(AsyncResource):
         Raises:
             DriverError: the store did not give them.
         """
-        try:
-            source = await self._driver.open_reader(self._path, start, stop)
-        except PathNotFound:
+        source = await self.open_range(start, stop)
+        if source is None:
             return
         async with source:
-            self.found_size = source.size
             while chunk := await source.read(CHUNK_BYTES):
                 yield chunk
 

@@ -1,6 +1,6 @@
 """`LayerUpload`: the writing side of a blob, resumable on any node that shares the store."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable
 from datetime import datetime
 from types import TracebackType
 
@@ -119,26 +119,28 @@ class LayerUpload(AsyncResource):
         self._digester = await self._find_digester(writer.size)
         begin = writer.size
 
-        async def store(block: bytes | bytearray, *, is_all: bool = False) -> None:
+        async def store(block: memoryview, *, is_all: bool = False) -> None:
             if size is not None and writer.size + len(block) - begin > size:
                 raise SizeInvalid(expected=size, actual=writer.size + len(block) - begin)
             digested = self._digester.size == writer.size
             self._has_news = True
-            if is_all and not self._driver.flat:
-                await writer.write_durably(block)
-            else:
-                await writer.write(block)
             # Only what was stored is digested: after a write that failed midway, the digest of
             # the whole block would be taken for that of whatever is stored in its stead.
-            if digested:
-                await update_digester(self._digester, block)
+            if is_all and not self._driver.flat:
+                await writer.write_durably(block)
+                if digested:
+                    await update_digester(self._digester, block)
+            elif digested:
+                await writer.write_and(block, self._digester.update)
+            else:
+                await writer.write(block)
 
         gathered = await gather(chunks)
         try:
             if not gathered.is_all:
-                await take_in(gathered.chunks(), store)
+                await take_in(gathered, store)
             elif gathered.content:
-                await store(gathered.content, is_all=True)
+                await store(memoryview(gathered.content), is_all=True)
         except PathNotFound:
             raise self._unknown() from None
         received = writer.size - begin
@@ -171,9 +173,7 @@ class LayerUpload(AsyncResource):
             except DigestMismatch:
                 await self.cancel()
                 raise
-            with CancelScope(shield=True):
-                content = await BlobStore(self._driver).adopting(digest, self._path)
-                await self._publish(content, digest)
+            await self._publish(digest)
         except PathNotFound:
             raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=total)
@@ -203,7 +203,7 @@ class LayerUpload(AsyncResource):
             gathered = await gather(chunks)
             if gathered.is_all and size in {None, len(gathered.content)}:
                 return await self._finish_small(bytes(gathered.content), digest)
-            chunks = gathered.chunks()
+            chunks = gathered
         await self.read_from(chunks, start=start, size=size)
         return await self.finish(digest)
 
@@ -305,25 +305,27 @@ class LayerUpload(AsyncResource):
 
     async def _finish_small(self, content: bytes, digest: Digest) -> Layer:
         """Publish `content`, of which the upload has nothing yet, and end the upload."""
-        writer = await self._open()
-        try:
-            # Someone else may have ended the upload while the content came.
-            await writer.flush()
-        except PathNotFound:
-            raise self._unknown() from None
         actual = Digest.of(content, digest.algorithm)
         if actual != digest:
             await self.cancel()
             raise DigestMismatch(expected=str(digest), actual=str(actual))
-        with CancelScope(shield=True):
-            await self._publish([BlobStore(self._driver).putting(digest, content)], digest)
+        writer = await self._open()
+        try:
+            await writer.write_durably(content)
+            await writer.commit()
+            await self._publish(digest)
+        except PathNotFound:
+            # Someone else has ended the upload while the content came.
+            raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=len(content))
 
-    async def _publish(self, content: Sequence[Change], digest: Digest) -> None:
-        """Store verified content, link it and end the upload, all in one call to the store."""
+    async def _publish(self, digest: Digest) -> None:
+        """Give verified content its place, link it and end the upload, in one call to the store."""
         path = paths.layer_link(self._name, digest)
-        await self._driver.apply([*content, link(path, digest), self._clean_up()])
-        await self._let_go()
+        with CancelScope(shield=True):
+            content = await BlobStore(self._driver).adopting(digest, self._path)
+            await self._driver.apply([*content, link(path, digest)])
+            await self._let_go()
 
     def _clean_up(self) -> Change:
         return CleanUp(paths.upload(self._name, self.upload_id))

@@ -13,7 +13,7 @@ from core.storage.intake import take_in
 from core.storage.layer import Layer
 from core.storage.links import link, write_link
 from core.storage.names import RepositoryName
-from core.storage.small_bodies import gather, update_digester
+from core.storage.small_bodies import gather
 
 __all__ = ["publish"]
 
@@ -44,17 +44,16 @@ async def publish(
     """
     digester = Digester(digest.algorithm)
 
-    async def store(block: bytes | bytearray) -> None:
+    async def store(block: memoryview) -> None:
         if size is not None and writer.size + len(block) > size:
             raise SizeInvalid(expected=size, actual=writer.size + len(block))
-        await writer.write(block)
-        await update_digester(digester, block)
+        await writer.write_and(block, digester.update)
 
     gathered = await gather(chunks)
     if gathered.is_all:
         return await _publish_small(driver, name, bytes(gathered.content), digest, size)
     async with await driver.open_writer(paths.blob_data(digest)) as writer:
-        await take_in(gathered.chunks(), store)
+        await take_in(gathered, store)
         if size is not None and writer.size != size:
             raise SizeInvalid(expected=size, actual=writer.size)
         actual = digester.digest()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from anyio import to_thread
 
 from core.digest import Digester
+from core.storage.blocks import Blocks
 
 __all__ = ["SMALL_BYTES", "Gathered", "gather", "update_digester"]
 
@@ -16,36 +17,32 @@ SMALL_BYTES = 64 * 1024
 """Up to this size content is small: hashed and copied faster than a thread takes its turn."""
 
 
-class Gathered:
-    """The first bytes of a stream.
+class Gathered(Blocks):
+    """A stream whose first bytes are known.
 
     Attributes:
-        content: what came, a little more than `SMALL_BYTES` at most, or one chunk.
-        is_all: whether the stream has ended with it, as it should.
+        content: these bytes, a little more than `SMALL_BYTES` at most, or one chunk. Whoever goes
+            on with the stream is given them again.
+        is_all: whether the stream has ended with them, as it should.
     """
 
     def __init__(
-        self, content: bytearray, rest: AsyncIterator[bytes], failure: Exception | None
+        self,
+        content: bytearray,
+        rest: AsyncIterator[bytes],
+        *,
+        is_all: bool = False,
+        failure: Exception | None = None,
     ) -> None:
+        super().__init__(rest, content, failure)
         self.content = content
-        self.is_all = False
-        self._rest = rest
-        self._failure = failure
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the whole stream: what was gathered, and then what has not come yet."""
-        if self.content:
-            yield bytes(self.content)
-        if self._failure is not None:
-            raise self._failure
-        async for chunk in self._rest:
-            yield chunk
+        self.is_all = is_all
 
 
 async def gather(chunks: AsyncIterable[bytes]) -> Gathered:
     """Take in a stream until it ends, or fails, or is not small.
 
-    A failure of `chunks` is raised by the `chunks` of what is returned, behind what came.
+    A failure of `chunks` is raised by what is returned, behind what came.
     """
     content = bytearray()
     rest = aiter(chunks)
@@ -53,12 +50,10 @@ async def gather(chunks: AsyncIterable[bytes]) -> Gathered:
         async for chunk in rest:
             content += chunk
             if len(content) > SMALL_BYTES:
-                return Gathered(content, rest, None)
+                return Gathered(content, rest)
     except Exception as error:  # noqa: BLE001 - raised where the stream is read
-        return Gathered(content, rest, error)
-    gathered = Gathered(content, rest, None)
-    gathered.is_all = True
-    return gathered
+        return Gathered(content, rest, failure=error)
+    return Gathered(content, rest, is_all=True)
 
 
 async def update_digester(digester: Digester, block: bytes | bytearray | memoryview) -> None:

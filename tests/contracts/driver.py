@@ -23,6 +23,7 @@ from core.drivers import (
     Delete,
     Entry,
     Move,
+    MoveOut,
     Put,
     StorageDriver,
     Unfinished,
@@ -225,6 +226,8 @@ class DriverContract(ABC):
             partial(driver.apply, [Put("/new", b""), Put(path, b"")]),
             partial(driver.apply, [Put("/new", b""), Move("/there", path)]),
             partial(driver.apply, [Put("/new", b""), Move(path, "/b")]),
+            partial(driver.apply, [Put("/new", b""), MoveOut(path, "/b/c")]),
+            partial(driver.apply, [Put("/new", b""), MoveOut("/there/a", path)]),
             partial(driver.apply, [Put("/new", b""), Delete(path, missing_ok=True)]),
             partial(driver.apply, [Put("/new", b""), CleanUp(path)]),
             partial(driver.apply, [Put("/new", b""), BeginUpload(path)]),
@@ -1300,6 +1303,48 @@ class DriverContract(ABC):
             await driver.put(path, b"")
         await driver.apply([CleanUp("/a"), CleanUp("/e")])
         assert await self.leftovers(driver) == {"/ab"}
+
+    @pytest.mark.parametrize("destination", ["/b/new/data", "/b/there/data", "/b/new/other"])
+    async def test_what_is_moved_out_takes_its_directory_away(
+        self, driver: StorageDriver, destination: str
+    ) -> None:
+        for path in ("/b/there/data", "/a/u/startedat", "/a/u/states/sha256/1", "/a/v/data"):
+            await driver.put(path, b"")
+        await driver.put("/a/u/data", b"moved")
+        await driver.apply([MoveOut("/a/u/data", destination), Put("/c", b"")])
+        assert await self.stored(driver, destination) == b"moved"
+        expected = {"/a/v/data", "/b/there/data", "/c", destination}
+        assert await self.leftovers(driver) == expected
+        assert [entry.name async for entry in driver.list("/a")] == ["v"]
+
+    async def test_what_cannot_be_moved_out_stays_with_its_directory(
+        self, driver: StorageDriver
+    ) -> None:
+        for path in ("/a/u/startedat", "/a/v/data/below"):
+            await driver.put(path, b"")
+        for source in ("/a/u/data", "/a/v/data", "/a/w/data"):
+            with pytest.raises(PathNotFound) as caught:
+                await driver.apply([MoveOut(source, "/b/new/data")])
+            assert caught.value.path == source
+        assert await self.leftovers(driver) == {"/a/u/startedat", "/a/v/data/below"}
+        await driver.put("/a/u/data", b"")
+        await driver.put("/f", b"")
+        await conflict(driver, driver.apply([MoveOut("/a/u/data", "/f/new/data")]))
+        if not driver.flat:
+            assert {"/a/u/data", "/a/u/startedat"} < await self.leftovers(driver)
+
+    async def test_two_of_one_destination_are_moved_out_at_once(
+        self, driver: StorageDriver
+    ) -> None:
+        numbers = range(8)
+        for number in numbers:
+            await driver.put(f"/u/{number}/data", b"the same")
+            await driver.put(f"/u/{number}/startedat", b"")
+        async with create_task_group() as tasks:
+            for number in numbers:
+                tasks.start_soon(driver.apply, [MoveOut(f"/u/{number}/data", "/b/new/data")])
+        assert await self.leftovers(driver) == {"/b/new/data"}
+        assert await self.stored(driver, "/b/new/data") == b"the same"
 
     async def test_a_cancelled_list_has_happened_whole_or_not_at_all(
         self, driver: StorageDriver

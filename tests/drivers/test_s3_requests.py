@@ -101,6 +101,39 @@ async def test_a_chunk_of_an_upload_costs_what_it_needs(
     assert Counter(requests) == {**opening, "CompleteMultipartUpload": 1, "DeleteObject": 2}
 
 
+async def test_what_an_appender_has_committed_is_copied_and_deleted_without_asking_for_it(
+    s3_driver: StorageDriver, requests: list[str], backdoor: Backdoor, prefix: str
+) -> None:
+    await s3_driver.put("/up/startedat", b"")
+    await s3_driver.create_upload("/up/data")
+    async with await s3_driver.open_appender("/up/data") as writer:
+        await writer.write(b"content")
+        await writer.commit()
+        requests.clear()
+        await s3_driver.copy("/up/data", "/blob")
+        assert requests == ["CopyObject"]
+        await s3_driver.delete("/up")
+        requests.clear()
+    # The claim was deleted with all else.
+    assert requests == []
+    assert await s3_driver.get("/blob") == b"content"
+    assert await backdoor.keys(prefix) == {"/blob"}
+
+
+async def test_what_somebody_has_replaced_is_copied_as_it_is_now(
+    s3_driver: StorageDriver, requests: list[str], backdoor: Backdoor, prefix: str
+) -> None:
+    await s3_driver.create_upload("/up/data")
+    async with await s3_driver.open_appender("/up/data") as writer:
+        await writer.write(b"content")
+        await writer.commit()
+        await backdoor.write(f"{prefix}/up/data", b"others")
+        requests.clear()
+        await s3_driver.copy("/up/data", "/blob")
+        assert requests == ["CopyObject", "HeadObject", "CopyObject"]
+    assert await s3_driver.get("/blob") == b"others"
+
+
 async def test_a_refused_appender_costs_three_requests(
     s3_driver: StorageDriver, requests: list[str]
 ) -> None:

@@ -274,7 +274,11 @@ async def test_a_rival_that_overwrote_a_part_is_not_published(moto: S3Server, pr
     writer = await driver.open_appender("/up/data", create=True)
     await writer.write(noise(1, 11 * MIB))
     for key, upload_id in await backdoor.uploads(prefix):
-        await sleep(0.3)
+        # The first part is still on its way, and has to be there to be overwritten.
+        while not backdoor.client.list_parts(  # noqa: ASYNC110 - only the store knows
+            Bucket=backdoor.bucket, Key=prefix + key, UploadId=upload_id
+        ).get("Parts"):
+            await sleep(0.1)
         backdoor.client.upload_part(
             Bucket=backdoor.bucket,
             Key=prefix + key,

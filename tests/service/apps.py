@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,6 +26,8 @@ def create_app(settings: Settings) -> AccessLogMiddleware:
     async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope.get("path") == "/root":
             await _answer(send, root)
+        elif scope.get("path", "").startswith("/file/"):
+            await _send_file(scope, send, settings.storage.filesystem.root / "file")
         else:
             await _serve(scope, receive, send)
 
@@ -94,3 +97,18 @@ async def _slow_download(send: Send, pieces: int, seconds: float) -> None:
     for left in range(pieces - 1, -1, -1):
         await asyncio.sleep(seconds / pieces)
         await send({"type": "http.response.body", "body": PIECE, "more_body": left > 0})
+
+
+async def _send_file(scope: MutableMapping[str, Any], send: Send, path: Path) -> None:
+    """Send the parts of a file that the path names as `offset-count`, each in one message."""
+    if "http.response.zerocopysend" not in scope.get("extensions", {}):
+        await _answer(send, b"not offered")
+        return
+    parts = [tuple(map(int, part.split("-"))) for part in scope["path"].split("/")[2:]]
+    length = scope["query_string"] or str(sum(count for _, count in parts)).encode()
+    headers = [(b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    with path.open("rb") as file:
+        for left, (offset, count) in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
+            message = {"type": "http.response.zerocopysend", "file": file, "more_body": left > 0}
+            await send({**message, "offset": offset, "count": count})

@@ -30,6 +30,8 @@ from tests.storage.pushing import (
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.timeout(120)
+
 WRITES = {"put", "open_writer", "open_appender", "writer.write", "writer.commit", "move", "delete"}
 A = RepositoryName("a")
 AB = RepositoryName("a/b")

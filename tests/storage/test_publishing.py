@@ -170,7 +170,7 @@ async def test_in_a_flat_store_the_whole_content_is_not_copied(
         await upload.finish_with(stream(content), Digest.of(content))
     methods = {call.partition(" ")[0] for call in faulty.calls}
     assert "copy" not in methods
-    assert ("move" in methods) is (not driver.flat and len(content) > SMALL_BYTES)
+    assert ("move" in methods) is not driver.flat
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -29,7 +29,12 @@ from core.drivers.s3.parallel import both
 from core.drivers.s3.part_stream import PartStream
 from core.drivers.s3.reader import open_s3_reader
 from core.drivers.s3.tails import delete_tail, get_tail, put_tail
-from core.drivers.s3.upload_state import StoredObject, UploadState, find_object
+from core.drivers.s3.upload_state import (
+    StoredObject,
+    UploadState,
+    Version,
+    find_object,
+)
 from core.errors import DriverUnavailable, PathNotFound
 
 __all__ = ["S3Appender"]
@@ -56,6 +61,17 @@ class S3Appender(FileWriter):
         self._kept_size: int | None = None
         self._committed = False
         self._closed = False
+        self._version: Version | None = None
+
+    @property
+    def version(self) -> Version | None:
+        """What the object is that `commit` has made, if the store has told it."""
+        return None if self._closed else self._version
+
+    def forget(self) -> None:
+        """Take note that all that was stored at the path is deleted, the claim included."""
+        self._has_tail = False
+        self._claim.forget()
 
     @property
     def size(self) -> int:
@@ -85,8 +101,10 @@ class S3Appender(FileWriter):
         parts = await self._finish_parts()
         upload = await self._open_upload()
         with CancelScope(shield=True):
-            await upload.complete(parts)
+            etag = await upload.complete(parts)
             self._committed = True
+        if etag is not None:
+            self._version = Version(size=sum(part.size for part in parts), etag=etag)
 
     async def cancel(self) -> None:
         if self._closed:

@@ -3,11 +3,12 @@
 from anyio import CancelScope
 
 from core.drivers.s3.connection import S3Connection
+from core.drivers.s3.faults import was_outdated
 from core.drivers.s3.multipart import MultipartUpload, Part
 from core.drivers.s3.options import MAX_PARTS, MIN_PART_BYTES
 from core.drivers.s3.parallel import for_each
-from core.drivers.s3.upload_state import StoredObject, find_object
-from core.errors import PathNotFound
+from core.drivers.s3.upload_state import Version, find_object
+from core.errors import DriverError, PathNotFound
 
 __all__ = ["copy_into_parts", "copy_object", "move_object"]
 
@@ -20,13 +21,35 @@ async def move_object(connection: S3Connection, source: str, destination: str) -
             await client.delete_object(Bucket=connection.bucket, Key=connection.keys.key(source))
 
 
-async def copy_object(connection: S3Connection, source: str, destination: str) -> None:
-    """Make an object the content of another path too, as `StorageDriver.copy` does."""
+async def copy_object(
+    connection: S3Connection, source: str, destination: str, known: Version | None = None
+) -> None:
+    """Make an object the content of another path too, as `StorageDriver.copy` does.
+
+    Args:
+        connection: the store.
+        source: the path of the object.
+        destination: the other path.
+        known: what the object is believed to be, which spares a request where it is true.
+    """
+    if known is not None and source != destination:
+        try:
+            await _copy_version(connection, source, destination, known)
+        except DriverError as error:
+            if not was_outdated(error):
+                raise
+        else:
+            return
     found = await find_object(connection, source)
     if found is None:
         raise PathNotFound(source)
-    if source == destination:
-        return
+    if source != destination:
+        await _copy_version(connection, source, destination, found)
+
+
+async def _copy_version(
+    connection: S3Connection, source: str, destination: str, found: Version
+) -> None:
     if found.size > connection.options.copy_threshold_bytes:
         await _copy_large_object(connection, source, destination, found)
         return
@@ -41,7 +64,7 @@ async def copy_object(connection: S3Connection, source: str, destination: str) -
 
 
 async def copy_into_parts(
-    connection: S3Connection, source: str, upload: MultipartUpload, found: StoredObject
+    connection: S3Connection, source: str, upload: MultipartUpload, found: Version
 ) -> list[Part]:
     """Make all of an object the first parts of an upload, and return them.
 
@@ -64,7 +87,7 @@ async def copy_into_parts(
 
 
 async def _copy_large_object(
-    connection: S3Connection, source: str, destination: str, found: StoredObject
+    connection: S3Connection, source: str, destination: str, found: Version
 ) -> None:
     upload = await MultipartUpload.create(connection, destination)
     try:

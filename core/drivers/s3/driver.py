@@ -1,6 +1,7 @@
 """A store in an S3 bucket, laid out so that `docker/distribution` can work on it too."""
 
 from collections.abc import AsyncIterator
+from weakref import WeakValueDictionary
 
 from core.drivers.base import (
     DriverReader,
@@ -44,6 +45,7 @@ class S3Driver(StorageDriver):
         """Take the fields of `S3Options`. Nothing is asked of the store before it is needed."""
         self._connection = S3Connection(S3Options(**settings))  # type: ignore[arg-type]
         self._claims = S3Claims(self._connection)
+        self._appenders: WeakValueDictionary[str, S3Appender] = WeakValueDictionary()
 
     async def get(self, path: str) -> bytes:
         async with await self.open_reader(path) as reader:
@@ -76,10 +78,13 @@ class S3Driver(StorageDriver):
                     raise PathNotFound(path)
                 upload = await MultipartUpload.create(self._connection, path)
                 state = UploadState.of_upload(upload)
-            return S3Appender(self._connection, path, claim, state)
+            appender = S3Appender(self._connection, path, claim, state)
         except BaseException:
             await claim.release()
             raise
+        # Of a path there is one at most, as it holds the claim.
+        self._appenders[path] = appender
+        return appender
 
     async def create_upload(self, path: str) -> None:
         await MultipartUpload.create(self._connection, path)
@@ -113,10 +118,16 @@ class S3Driver(StorageDriver):
         await move_object(self._connection, source, destination)
 
     async def copy(self, source: str, destination: str) -> None:
-        await copy_object(self._connection, source, destination)
+        appender = self._appenders.get(source)
+        known = None if appender is None else appender.version
+        await copy_object(self._connection, source, destination, known)
 
     async def delete(self, path: str) -> None:
+        held = [one for at, one in self._appenders.items() if f"{at}/".startswith(f"{path}/")]
         await delete_path(self._connection, path)
+        if self._connection.options.conditional_writes:
+            for appender in held:
+                appender.forget()
 
     async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
         options = self._connection.options

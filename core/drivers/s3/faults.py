@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import DriverError, DriverUnavailable, PathNotFound, StorageFull
 
-__all__ = ["CONNECTION_FAULTS", "error_code", "is_outdated", "s3_faults"]
+__all__ = ["CONNECTION_FAULTS", "error_code", "is_outdated", "s3_faults", "was_outdated"]
 
 _NOT_FOUND = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "507"})
@@ -26,6 +26,11 @@ def error_code(error: ClientError) -> str:
 def is_outdated(error: ClientError) -> bool:
     """Say whether the object is not the one that the request made a condition."""
     return error_code(error) in _OUTDATED
+
+
+def was_outdated(error: DriverError) -> bool:
+    """Say the same of what `s3_faults` has made of the refusal."""
+    return isinstance(error.__cause__, ClientError) and is_outdated(error.__cause__)
 
 
 @contextmanager

@@ -134,8 +134,11 @@ class MultipartUpload:
                 return [parts[number] for number in sorted(parts)]
             marker = page["NextPartNumberMarker"]
 
-    async def complete(self, parts: Sequence[Part]) -> None:
+    async def complete(self, parts: Sequence[Part]) -> str | None:
         """Make an object of `parts`, which have to be just those that the store has.
+
+        Returns:
+            Its ETag, if the answer tells it.
 
         Raises:
             PathNotFound: the upload was aborted, or completed with other parts.
@@ -143,7 +146,7 @@ class MultipartUpload:
         """
         try:
             async with self._connection.change(self.path) as client:
-                await client.complete_multipart_upload(
+                answer = await client.complete_multipart_upload(
                     Bucket=self._connection.bucket,
                     Key=self._key,
                     UploadId=self.upload_id,
@@ -151,10 +154,12 @@ class MultipartUpload:
                         "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
                     },
                 )
+                return answer.get("ETag")
         except PathNotFound:
             # Its answer may have been lost the first time.
             if not await self._is_completed(parts):
                 raise
+            return None
 
     async def abort(self) -> None:
         """Discard all parts. An upload that is gone already is no error."""

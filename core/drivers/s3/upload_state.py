@@ -21,15 +21,21 @@ from core.drivers.s3.multipart import MultipartUpload, Part, find_uploads
 from core.drivers.s3.parallel import both
 from core.errors import PathNotFound
 
-__all__ = ["StoredObject", "UploadState", "find_object", "find_upload_state"]
+__all__ = ["StoredObject", "UploadState", "Version", "find_object", "find_upload_state"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObject:
-    """What the store tells of an object."""
+class Version:
+    """What an object has to be for a copy of it: its size in bytes, and its ETag."""
 
     size: int
     etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject(Version):
+    """What the store tells of an object."""
+
     modified_at: datetime
 
 

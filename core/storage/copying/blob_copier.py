@@ -126,7 +126,7 @@ class BlobCopier:
             aclosing(_chunks(reader)) as chunks,
         ):
 
-            async def store(block: bytes | bytearray) -> None:
+            async def store(block: memoryview) -> None:
                 await writer.write(block)
                 progress.add(len(block))
 
