@@ -180,7 +180,11 @@ class RequestBlocks(asyncio.BufferedProtocol):
             raise
         finally:
             self._block = None
-            cycle.message_event.clear()
+            # A call without a block takes this event to say that something is there.
+            if cycle.body:
+                cycle.message_event.set()
+            else:
+                cycle.message_event.clear()
             if self._is_direct and not self._is_gone():
                 flow.pause_reading()
 

@@ -94,7 +94,7 @@ class S3Settings(Group):
         json_schema_extra=about(unit="", off="`false`"),
     )
     part_bytes: int = Field(
-        10 * 1024 * 1024,
+        8 * 1024 * 1024,
         ge=5 * 1024 * 1024,
         le=5 * 1024 * 1024 * 1024,
         description="Size of the parts that large content is sent in; it doubles every 900 "
@@ -102,7 +102,7 @@ class S3Settings(Group):
         json_schema_extra=about(unit="bytes", off=""),
     )
     part_concurrency: int = Field(
-        3,
+        2,
         ge=1,
         description="How many parts of one push are sent at once.",
         json_schema_extra=about(unit="", off="1"),

@@ -82,11 +82,25 @@ def remove(target: str, *, durable: bool) -> None:
                 # Another process has just removed it.
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
             raise
-        _remove_tree(target)
+        if not _remove_flat(target):
+            _remove_tree(target)
     if durable:
         with suppress(FileNotFoundError):
             # The parent may be gone by now, by someone else's delete: then so is the entry.
             sync_directory(os.path.dirname(target))
+
+
+def _remove_flat(target: str) -> bool:
+    """Remove a directory of files only, which costs a third of any; say whether that was all."""
+    with suppress(OSError):
+        with os.scandir(target) as scan:
+            names = [item.path for item in scan if not item.is_dir(follow_symlinks=False)]
+        for name in names:
+            os.unlink(name)
+        os.rmdir(target)
+        return True
+    # A fault, if it is one and nothing that another process did meanwhile, will be met again.
+    return False
 
 
 def _remove_tree(target: str) -> None:

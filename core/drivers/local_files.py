@@ -12,6 +12,7 @@ from functools import partial
 from core.drivers import atomic
 from core.drivers.base import DriverReader, FileWriter
 from core.drivers.local_calls import Threads, driver_faults
+from core.drivers.write_back import WriteBack
 from core.errors import PathNotFound, WriterBusy
 
 __all__ = ["LocalAppender", "LocalReader", "LocalWriter", "claim", "claim_regular"]
@@ -120,6 +121,7 @@ class LocalWriter(FileWriter):
         self._target = target
         self._durable = durable
         self._file = _OpenFile(descriptor)
+        self._write_back = WriteBack(0)
         self._size = 0
         self._committed = False
 
@@ -154,6 +156,8 @@ class LocalWriter(FileWriter):
         with self._file as descriptor:
             atomic.write_all(descriptor, chunk)
             self._size += len(chunk)
+            if self._durable:
+                self._write_back.advance(descriptor, self._size)
 
     def _commit(self) -> None:
         with self._file as descriptor:
@@ -180,6 +184,7 @@ class LocalAppender(FileWriter):
         self._target = target
         self._durable = durable
         self._file = _OpenFile(descriptor)
+        self._write_back = WriteBack(size)
         self._size = size
         # What an earlier process has written may not be on the disk yet.
         self._synced = size == 0
@@ -238,6 +243,8 @@ class LocalAppender(FileWriter):
             finally:
                 # After a write that failed midway the file tells how much of it is there.
                 self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
+            if self._durable:
+                self._write_back.advance(descriptor, self._size)
 
     def _write_and_sync(self, chunk: bytes | bytearray | memoryview) -> None:
         self._write(chunk)

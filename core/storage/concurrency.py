@@ -49,6 +49,10 @@ async def map_stream(
 
     So many items are taken ahead of what is yielded.
     """
+    if at_once == 1:
+        async for item in items:
+            yield item, await function(item)
+        return
     window: list[T] = []
     async for item in items:
         window.append(item)

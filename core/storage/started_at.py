@@ -18,4 +18,8 @@ def parse_started_at(content: bytes) -> datetime:
     Raises:
         ValueError: it is none, or not of this form.
     """
-    return datetime.strptime(content.decode("ascii"), _FORMAT).replace(tzinfo=UTC)
+    # `strptime` knows but one form, and takes ten times as long.
+    started_at = datetime.fromisoformat(content.decode("ascii"))
+    if started_at.tzinfo is None or format_started_at(started_at) != content:
+        raise ValueError(f"not of the form {_FORMAT}")
+    return started_at

@@ -14,8 +14,6 @@ counts only if it is just the last part, so it may be older or newer than that, 
 claim this one has lost unknowingly, it would fail and publish nothing.
 """
 
-from io import SEEK_END, BytesIO
-
 from anyio import CancelScope
 
 from core.drivers.base import FileWriter
@@ -26,6 +24,7 @@ from core.drivers.s3.deletion import delete_file
 from core.drivers.s3.multipart import MultipartUpload, Part
 from core.drivers.s3.options import MIN_PART_BYTES
 from core.drivers.s3.parallel import both
+from core.drivers.s3.part_body import PartBody
 from core.drivers.s3.part_stream import PartStream
 from core.drivers.s3.reader import open_s3_reader
 from core.drivers.s3.tails import delete_tail, get_tail, put_tail
@@ -196,8 +195,8 @@ class S3Appender(FileWriter):
             if self._state.parts:
                 return list(self._state.parts)
             # The store makes no object of no parts.
-            return [await (await self._open_upload()).send(1, BytesIO())]
-        if self._stream.gathered.tell() and self._stream.size != self._kept_size:
+            return [await (await self._open_upload()).send(1, PartBody())]
+        if self._stream.gathered and self._stream.size != self._kept_size:
             await self._stream.send_gathered()
         await self._stream.join()
         return self._stream.parts
@@ -206,7 +205,7 @@ class S3Appender(FileWriter):
         """Store all that was written, for the next appender; more may be written."""
         if stream.size == self._kept_size:
             return
-        size = stream.gathered.tell()
+        size = len(stream.gathered)
         if 0 < size < self._connection.options.smallest_part(stream.number):
             await self._keep_tail(stream)
         else:
@@ -219,7 +218,7 @@ class S3Appender(FileWriter):
         self._kept_size = stream.size
 
     async def _keep_tail(self, stream: PartStream) -> None:
-        content = BytesIO(stream.gathered.getvalue())
+        content = stream.gathered
         self._has_tail = True
 
         async def send() -> None:
@@ -240,7 +239,6 @@ class S3Appender(FileWriter):
             raise
         finally:
             # Nothing may be sent behind the small part, also where its tail was not kept.
-            content.seek(0, SEEK_END)
             stream.take_back(content)
 
     async def _open_upload(self) -> MultipartUpload:

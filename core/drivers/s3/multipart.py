@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from typing import Self
 
 from anyio import CancelScope, to_thread
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.faults import error_code
+from core.drivers.s3.part_body import PartBody
 from core.errors import PathNotFound
 
 __all__ = ["MultipartUpload", "Part", "find_uploads", "md5"]
@@ -66,14 +66,13 @@ class MultipartUpload:
             )
         return cls(connection, path, answer["UploadId"], None)
 
-    async def send(self, number: int, content: BytesIO) -> Part:
+    async def send(self, number: int, content: PartBody) -> Part:
         """Store a part, in the place of one that had this number.
 
         Raises:
             PathNotFound: the upload is completed or aborted.
         """
-        size = content.getbuffer().nbytes
-        content.seek(0)
+        size = len(content)
         doubtful, self._in_doubt = self._in_doubt, True
         async with self._connection.call(self.path) as client:
             answer = await client.upload_part(
@@ -81,7 +80,7 @@ class MultipartUpload:
                 Key=self._key,
                 UploadId=self.upload_id,
                 PartNumber=number,
-                Body=content,
+                Body=content.body,
                 ContentLength=size,
             )
         self._in_doubt = doubtful

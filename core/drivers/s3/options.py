@@ -46,8 +46,8 @@ class S3Options:
     storage_class: str = ""
     payload_check: PayloadCheck = "sha256"
     conditional_writes: bool = True
-    part_bytes: int = 10 * 1024 * 1024
-    part_concurrency: int = 3
+    part_bytes: int = 8 * 1024 * 1024
+    part_concurrency: int = 2
     copy_threshold_bytes: int = 32 * 1024 * 1024
     copy_part_bytes: int = 64 * 1024 * 1024
     copy_concurrency: int = 16

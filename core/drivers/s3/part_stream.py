@@ -1,11 +1,11 @@
 """Bytes gathered into parts, several of which are on their way at once."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from io import BytesIO
 
 from core.drivers.owned_tasks import OwnedTasks
 from core.drivers.s3.multipart import MultipartUpload, Part
 from core.drivers.s3.options import S3Options
+from core.drivers.s3.part_body import PartBody
 
 __all__ = ["PartStream"]
 
@@ -41,8 +41,7 @@ class PartStream:
         self._open_upload = open_upload
         self._parts = {part.number: part for part in parts}
         self._number = len(parts) + 1
-        self._buffer = BytesIO()
-        self._buffer.write(replaced)
+        self._buffer = PartBody(replaced)
         self._alone = bool(replaced)
         self._tasks = OwnedTasks(options.part_concurrency)
 
@@ -52,7 +51,7 @@ class PartStream:
         return self._number
 
     @property
-    def gathered(self) -> BytesIO:
+    def gathered(self) -> PartBody:
         """What has not been sent yet."""
         return self._buffer
 
@@ -65,12 +64,12 @@ class PartStream:
         """Take all of `chunk`, and send each part that it fills."""
         rest = memoryview(chunk).cast("B")
         while rest:
-            room = self._options.part_size(self._number) - self._buffer.tell()
+            room = self._options.part_size(self._number) - len(self._buffer)
             if room <= 0:
                 await self.send_gathered()
                 continue
             taken = rest[:room]
-            self._buffer.write(taken)
+            self._buffer.append(taken)
             self.size += len(taken)
             rest = rest[room:]
 
@@ -78,17 +77,17 @@ class PartStream:
         """Begin to send what is gathered, of whatever size, as the next part."""
         upload = await self._open_upload()
         content, number = self._buffer, self._number
-        large = content.tell() > self._options.part_bytes
+        large = len(content) > self._options.part_bytes
         if large:
             await self._tasks.join()
         await self._tasks.start(self._send(upload, number, content))
-        self._buffer, self._number = BytesIO(), number + 1
+        self._buffer, self._number = PartBody(), number + 1
         if self._alone or large:
             # Until the new part stands in the old one's place, nothing may come behind it.
             self._alone = False
             await self._tasks.join()
 
-    def take_back(self, content: BytesIO) -> None:
+    def take_back(self, content: PartBody) -> None:
         """Gather once more the content of the last part, which is too small to be followed.
 
         The store has it until it is sent again, with what comes.
@@ -103,7 +102,7 @@ class PartStream:
     async def aclose(self) -> None:
         """Cancel what is on its way, and forget what is gathered."""
         await self._tasks.aclose()
-        self._buffer = BytesIO()
+        self._buffer = PartBody()
 
-    async def _send(self, upload: MultipartUpload, number: int, content: BytesIO) -> None:
+    async def _send(self, upload: MultipartUpload, number: int, content: PartBody) -> None:
         self._parts[number] = await upload.send(number, content)

@@ -17,6 +17,7 @@ from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from core.drivers.s3.options import PayloadCheck
+from core.drivers.s3.part_body import PartBody
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -65,13 +66,17 @@ async def _add_md5(request: AWSRequest, **_: object) -> None:
         request.headers["Content-MD5"] = base64.b64encode(digest).decode("ascii")
 
 
-async def _find(request: AWSRequest, function: Callable[[bytes | memoryview], bytes]) -> bytes:
+async def _find(request: AWSRequest, function: Callable[[PartBody], bytes]) -> bytes:
     # What is tried again has its digest from the first time.
     known = request.context.get(_DIGEST)
     if isinstance(known, bytes):
         return known
     body = request.data
-    content = body.getbuffer() if isinstance(body, BytesIO) else bytes(body or b"")
+    if isinstance(body, PartBody):
+        content = body
+    else:
+        # Of small content the library has made a file.
+        content = PartBody(body.getvalue() if isinstance(body, BytesIO) else bytes(body or b""))
     if len(content) > _INLINE_BYTES:
         digest = await to_thread.run_sync(function, content)
     else:
@@ -80,9 +85,15 @@ async def _find(request: AWSRequest, function: Callable[[bytes | memoryview], by
     return digest
 
 
-def _sha256(content: bytes | memoryview) -> bytes:
-    return hashlib.sha256(content).digest()
+def _sha256(content: PartBody) -> bytes:
+    return _digest(hashlib.sha256(), content)
 
 
-def _md5(content: bytes | memoryview) -> bytes:
-    return hashlib.md5(content, usedforsecurity=False).digest()
+def _md5(content: PartBody) -> bytes:
+    return _digest(hashlib.md5(usedforsecurity=False), content)
+
+
+def _digest(running: "hashlib._Hash", content: PartBody) -> bytes:
+    for block in content.blocks():
+        running.update(block)
+    return running.digest()

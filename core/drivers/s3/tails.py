@@ -4,11 +4,10 @@ The store has them as the upload's last part too, so that nothing is lost withou
 a part cannot be read, and one that is smaller than the least part cannot be followed by another.
 """
 
-from io import BytesIO
-
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.keys import TAIL
 from core.drivers.s3.multipart import Part, md5
+from core.drivers.s3.part_body import PartBody
 from core.errors import PathNotFound
 
 __all__ = ["delete_tail", "get_tail", "put_tail"]
@@ -17,7 +16,7 @@ _PART_ETAG = "part-etag"
 
 
 async def put_tail(
-    connection: S3Connection, path: str, content: BytesIO, part: Part | None = None
+    connection: S3Connection, path: str, content: PartBody, part: Part | None = None
 ) -> str:
     """Keep `content` for the next appender, and return its ETag.
 
@@ -27,13 +26,12 @@ async def put_tail(
         content: all bytes of the part.
         part: is noted with the content where its ETag is not the MD5 of it.
     """
-    content.seek(0)
     metadata = {} if part is None else {_PART_ETAG: part.etag.strip('"')}
     async with connection.change(path) as client:
         answer = await client.put_object(
             Bucket=connection.bucket,
             Key=connection.keys.key(path) + TAIL,
-            Body=content,
+            Body=content.body,
             Metadata=metadata,
             **connection.short_storage,
         )

@@ -41,7 +41,7 @@ class S3Writer(FileWriter):
         if self._upload is None:
             await self._put()
         else:
-            if self._stream.gathered.tell():
+            if self._stream.gathered:
                 await self._stream.send_gathered()
             await self._stream.join()
             with CancelScope(shield=True):
@@ -60,13 +60,11 @@ class S3Writer(FileWriter):
                 await upload.abort()
 
     async def _put(self) -> None:
-        content = self._stream.gathered
-        content.seek(0)
         async with self._connection.change(self._path) as client:
             await client.put_object(
                 Bucket=self._connection.bucket,
                 Key=self._connection.keys.key(self._path),
-                Body=content,
+                Body=self._stream.gathered.body,
                 **self._connection.storage,
             )
 

@@ -1,0 +1,68 @@
+"""The content of parts: what is gathered is what is signed and what is sent."""
+
+import random
+from io import SEEK_END
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from core.drivers.s3.part_body import PartBody
+
+__all__: list[str] = []
+
+KIB = 1024
+
+
+def gather(seed: int) -> tuple[PartBody, bytes]:
+    """Return a body of chunks of all sizes, and its content."""
+    pick = random.Random(seed)
+    body, content = PartBody(pick.randbytes(100)), b""
+    content += body.read()
+    for _ in range(60):
+        chunk = pick.randbytes(pick.choice([1, 100, 5 * KIB, 64 * KIB, 64 * KIB + 1, 300 * KIB]))
+        body.append(memoryview(chunk))
+        content += chunk
+    return body, content
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_gathered_is_read_in_order(seed: int) -> None:
+    body, content = gather(seed)
+    assert len(body) == len(content)
+    assert b"".join(body.blocks()) == content
+    assert body.tell() == 100
+    assert body.seek(0) == 0
+    pieces = list(iter(lambda: body.read(70_001), b""))
+    assert b"".join(pieces) == content
+    assert {len(piece) for piece in pieces[:-1]} == {70_001}
+    assert body.seek(-5, SEEK_END) == len(content) - 5
+    assert body.read() == content[-5:]
+    assert body.read(1) == b""
+
+
+def test_a_chunk_is_copied_as_its_buffer_is_used_again() -> None:
+    buffer = bytearray(b"a" * 70 * KIB)
+    body = PartBody()
+    for size in (10, 70 * KIB, 10):
+        body.append(memoryview(buffer)[:size])
+    buffer[:] = b"b" * len(buffer)
+    assert set(body.read()) == {ord("a")}
+
+
+async def test_a_body_is_sent_whole_and_can_be_sent_again() -> None:
+    received = []
+
+    async def take(request: web.Request) -> web.Response:
+        received.append(await request.read())
+        assert request.headers["Content-Length"] == str(len(received[-1]))
+        return web.Response()
+
+    application = web.Application(client_max_size=2**30)
+    application.router.add_put("/", take)
+    body, content = gather(7)
+    async with TestServer(application) as server, ClientSession() as session:
+        for sent in (body, body, PartBody()):
+            async with session.put(server.make_url("/"), data=sent) as answer:
+                assert answer.status == 200
+    assert received == [content, content, b""]
