@@ -20,6 +20,7 @@ from core.drivers.changes import BeginUpload, Change, Delete, Move, Put
 from core.drivers.local_calls import Threads, as_driver_error, driver_faults
 from core.drivers.local_commit import LocalCommit
 from core.drivers.local_directories import DirectoryMaker
+from core.drivers.local_durable import DurableFiles
 from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim_regular
 from core.drivers.local_leftovers import remove_leftover, scan_leftovers
 from core.drivers.local_listings import Listing, Listings
@@ -52,6 +53,7 @@ class FilesystemDriver(StorageDriver):
         self._root = os.fspath(Path(root).absolute())
         self._durable = durability == "full"
         self._directories = DirectoryMaker(self._root)
+        self._durable_files = DurableFiles()
         self._listings = Listings()
         self._threads = Threads()
 
@@ -157,7 +159,9 @@ class FilesystemDriver(StorageDriver):
         return self._root if path == "/" else self._root + path
 
     def _new_commit(self) -> LocalCommit:
-        return LocalCommit(self._root, self._directories, durable=self._durable)
+        return LocalCommit(
+            self._root, self._directories, self._durable_files, durable=self._durable
+        )
 
     def _create_temporary(self, path: str, temporary: str) -> int:
         commit = self._new_commit()
@@ -202,6 +206,7 @@ class FilesystemDriver(StorageDriver):
             descriptor=descriptor,
             size=os.lseek(descriptor, 0, os.SEEK_END),
             durable=self._durable,
+            durable_files=self._durable_files,
         )
 
     def _list(self, path: str) -> Listing:

@@ -15,16 +15,21 @@ import structlog
 from core.drivers import atomic
 from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
 from core.drivers.local_calls import driver_faults
-from core.drivers.local_directories import DirectoryMaker, PendingSyncs
+from core.drivers.local_directories import (
+    ATTEMPTS,
+    DirectoryMaker,
+    PendingSyncs,
+    deleted_again_and_again,
+)
+from core.drivers.local_durable import DurableFiles
 from core.drivers.local_files import claim_regular
-from core.errors import DriverUnavailable, PathConflict, PathNotFound
+from core.drivers.local_temporaries import Temporaries
+from core.errors import PathNotFound
 
 __all__ = ["LocalCommit"]
 
 _log = structlog.get_logger()
 
-_ATTEMPTS = 8
-_OPEN_TOGETHER = 16
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ENOENT)
 
 
@@ -37,12 +42,17 @@ class LocalCommit:
     most of their work done by the first.
     """
 
-    def __init__(self, root: str, directories: DirectoryMaker, *, durable: bool) -> None:
+    def __init__(
+        self, root: str, directories: DirectoryMaker, durable_files: DurableFiles, *, durable: bool
+    ) -> None:
         self._root = root
         self._directories = directories
         self._durable = durable
         self._pending = PendingSyncs(directories, durable=durable)
-        self._temporaries: dict[int, str] = {}
+        self._durable_files = durable_files
+        self._temporaries = Temporaries(directories, self._pending, durable=durable)
+        # Empty files that are durable once the directories are synced.
+        self._begun: dict[str, os.stat_result] = {}
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make `changes`, as `StorageDriver.apply` says.
@@ -51,19 +61,22 @@ class LocalCommit:
             DriverError: the fault of the first change that failed.
         """
         try:
-            puts = [(number, put) for number, put in enumerate(changes) if isinstance(put, Put)]
-            for start in range(0, len(puts), _OPEN_TOGETHER):
-                self._write_temporaries(puts[start : start + _OPEN_TOGETHER])
+            self._temporaries.write(
+                [
+                    (number, put.path, self._local(put.path), put.content)
+                    for number, put in enumerate(changes)
+                    if isinstance(put, Put)
+                ]
+            )
             path = "/"
             for number, change in enumerate(changes):
                 path = path if isinstance(change, Barrier) else change.path
                 with driver_faults(path):
                     self._make(number, change)
             with driver_faults(path):
-                self._pending.sync()
+                self.sync()
         finally:
-            for temporary in self._temporaries.values():
-                atomic.discard(temporary)
+            self._temporaries.discard()
 
     def create(self, path: str, target: str, flags: int) -> int:
         """Open a file that is made if it is missing, its directory too; return the descriptor.
@@ -74,13 +87,7 @@ class LocalCommit:
             PathConflict: there is a file where a directory has to be.
             DriverUnavailable: its directory is deleted again and again.
         """
-        flags |= os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        # The directory may be deleted between its making and its use.
-        for _ in range(_ATTEMPTS):
-            with suppress(FileNotFoundError):
-                self._make_parent(path, target)
-                return os.open(target, flags, 0o666)
-        raise _deleted_again_and_again(path)
+        return self._directories.create(path, target, flags, self._pending)
 
     def create_claimed(self, path: str, target: str) -> int:
         """Open and claim a file that is made if it is missing; return the descriptor.
@@ -94,7 +101,7 @@ class LocalCommit:
         descriptor = self.create(path, target, 0)
         try:
             claim_regular(path, target, descriptor)
-            self._pending.add(os.path.dirname(target))
+            self._begin(target, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -103,6 +110,10 @@ class LocalCommit:
     def sync(self) -> None:
         """Make durable what was made."""
         self._pending.sync()
+        if self._durable:
+            for target, found in self._begun.items():
+                self._durable_files.remember(target, found)
+        self._begun.clear()
 
     def _make(self, number: int, change: Change) -> None:
         match change:
@@ -119,52 +130,29 @@ class LocalCommit:
             case CleanUp(path):
                 self._clean_up(path)
             case Barrier():
-                self._pending.sync()
+                self.sync()
             case _:
                 assert_never(change)
-
-    def _write_temporaries(self, puts: Sequence[tuple[int, Put]]) -> None:
-        descriptors: list[tuple[str, int]] = []
-        try:
-            for number, put in puts:
-                with driver_faults(put.path):
-                    descriptor = self._create_temporary(number, put.path)
-                    descriptors.append((put.path, descriptor))
-                    atomic.write_all(descriptor, put.content)
-            if self._durable:
-                for path, descriptor in descriptors:
-                    with driver_faults(path):
-                        os.fsync(descriptor)
-        finally:
-            for _, descriptor in descriptors:
-                os.close(descriptor)
-
-    def _create_temporary(self, number: int, path: str) -> int:
-        temporary = atomic.temporary_name(self._local(path))
-        descriptor = self.create(path, temporary, os.O_EXCL)
-        self._temporaries[number] = temporary
-        return descriptor
 
     def _name(self, number: int, path: str, content: bytes) -> None:
         target = self._local(path)
         # The directory may be deleted, and the temporary file with it, before it has its name.
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             with suppress(FileNotFoundError):
-                os.replace(self._temporaries[number], target)
-                del self._temporaries[number]
+                self._temporaries.rename(number, target)
                 self._pending.add(os.path.dirname(target))
                 return
-            self._write_temporaries([(number, Put(path, content))])
-        raise _deleted_again_and_again(path)
+            self._temporaries.write([(number, path, target, content)])
+        raise deleted_again_and_again(path)
 
     def _move(self, source: str, destination: str) -> None:
         origin, target = self._local(source), self._local(destination)
         with _missing(source):
             if stat.S_ISDIR(os.stat(origin).st_mode):
                 raise PathNotFound(source)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
-                self._make_parent(destination, target)
+                self._directories.make_parent(destination, target, self._pending)
                 os.replace(origin, target)
             except FileNotFoundError:
                 if not os.path.lexists(origin):
@@ -172,16 +160,22 @@ class LocalCommit:
             else:
                 self._pending.add(os.path.dirname(target))
                 return
-        raise _deleted_again_and_again(destination)
+        raise deleted_again_and_again(destination)
 
     def _move_out(self, source: str, destination: str) -> None:
         origin = self._local(source)
         with _missing(source):
-            if stat.S_ISDIR(os.stat(origin).st_mode):
+            found = os.stat(origin)
+            if stat.S_ISDIR(found.st_mode):
                 raise PathNotFound(source)
-        if not self._rename_directory(origin, self._local(destination), destination):
+        has_durable_name = self._durable_files.knows(origin, found)
+        self._durable_files.forget(origin)
+        target = self._local(destination)
+        if not self._rename_directory(origin, target, destination):
             self._move(source, destination)
             self._clean_up(source.rpartition("/")[0])
+        elif not has_durable_name:
+            self._pending.add(os.path.dirname(target))
 
     def _rename_directory(self, origin: str, target: str, path: str) -> bool:
         """Make the directory of `origin` that of `target`, which has only that file then.
@@ -194,7 +188,7 @@ class LocalCommit:
         directory = os.path.dirname(target)
         if os.path.basename(origin) != name:
             return False
-        self._make_parent(path, directory)
+        self._directories.make_parent(path, directory, self._pending)
         try:
             os.rename(os.path.dirname(origin), directory)
         except OSError as error:
@@ -202,7 +196,6 @@ class LocalCommit:
                 return False
             raise
         self._pending.add_made(directory, os.stat(directory).st_ino)
-        self._pending.add(directory)
         for leftover in os.listdir(directory):
             if leftover != name:
                 self._remove_leftover(f"{directory}/{leftover}", path)
@@ -210,13 +203,25 @@ class LocalCommit:
 
     def _begin_upload(self, path: str) -> None:
         target = self._local(path)
-        descriptor = self.create_claimed(path, target)
         try:
-            if self._durable and os.fstat(descriptor).st_size:
+            # What did not exist is claimed by nobody.
+            descriptor = self.create(path, target, os.O_EXCL)
+        except FileExistsError:
+            descriptor = self.create_claimed(path, target)
+        try:
+            if self._begin(target, descriptor) and self._durable:
                 # What an earlier process has written may not be on the disk yet.
                 atomic.sync_content(descriptor, target)
         finally:
             os.close(descriptor)
+
+    def _begin(self, target: str, descriptor: int) -> int:
+        """Note that a file was begun, which may hold something already; return its size."""
+        self._pending.add(os.path.dirname(target))
+        found = os.fstat(descriptor)
+        if not found.st_size:
+            self._begun[target] = found
+        return found.st_size
 
     def _delete(self, path: str, *, missing_ok: bool) -> None:
         target = self._local(path)
@@ -240,12 +245,6 @@ class LocalCommit:
             reason = error.strerror or type(error).__name__
             _log.warning("leftovers were not deleted", path=path, reason=reason)
 
-    def _make_parent(self, path: str, target: str) -> None:
-        try:
-            self._directories.make(os.path.dirname(target), self._pending)
-        except NotADirectoryError:
-            raise PathConflict(path) from None
-
     def _local(self, path: str) -> str:
         return self._root if path == "/" else self._root + path
 
@@ -257,7 +256,3 @@ def _missing(source: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError):
         raise PathNotFound(source) from None
-
-
-def _deleted_again_and_again(path: str) -> DriverUnavailable:
-    return DriverUnavailable(path, "its directory is deleted again and again")

@@ -9,8 +9,12 @@ import stat
 from contextlib import suppress
 
 from core.drivers import atomic
+from core.errors import DriverUnavailable, PathConflict
 
-__all__ = ["DirectoryMaker", "PendingSyncs"]
+__all__ = ["ATTEMPTS", "DirectoryMaker", "PendingSyncs", "deleted_again_and_again"]
+
+ATTEMPTS = 8
+"""So often is tried what somebody who deletes a directory at the same moment makes fail."""
 
 _MAX_KNOWN_DIRECTORIES = 65_536
 
@@ -94,6 +98,32 @@ class DirectoryMaker:
                 raise _not_a_directory() from None
         pending.add_made(directory, os.stat(directory).st_ino)
 
+    def make_parent(self, path: str, target: str, pending: PendingSyncs) -> None:
+        """Make the directory of `target`, the file of the driver path `path`.
+
+        Raises:
+            PathConflict: a file stands in the way.
+        """
+        try:
+            self.make(os.path.dirname(target), pending)
+        except NotADirectoryError:
+            raise PathConflict(path) from None
+
+    def create(self, path: str, target: str, flags: int, pending: PendingSyncs) -> int:
+        """Open a file that is made if it is missing, its directory too; return the descriptor.
+
+        Raises:
+            PathConflict: there is a file where a directory has to be.
+            DriverUnavailable: its directory is deleted again and again.
+        """
+        flags |= os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        # The directory may be deleted between its making and its use.
+        for _ in range(ATTEMPTS):
+            with suppress(FileNotFoundError):
+                self.make_parent(path, target, pending)
+                return os.open(target, flags, 0o666)
+        raise deleted_again_and_again(path)
+
     def remember(self, durable: dict[str, int]) -> None:
         """Take these directories, with their inodes, for durable from now on."""
         if len(self._known) + len(durable) > _MAX_KNOWN_DIRECTORIES:
@@ -103,3 +133,8 @@ class DirectoryMaker:
 
 def _not_a_directory() -> NotADirectoryError:
     return NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+
+
+def deleted_again_and_again(path: str) -> DriverUnavailable:
+    """Return the fault of a change that others undo whenever it is tried."""
+    return DriverUnavailable(path, "its directory is deleted again and again")

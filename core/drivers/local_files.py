@@ -12,6 +12,7 @@ from functools import partial
 from core.drivers import atomic
 from core.drivers.base import DriverReader, FileWriter
 from core.drivers.local_calls import Threads, driver_faults
+from core.drivers.local_durable import DurableFiles
 from core.drivers.write_back import WriteBack
 from core.errors import PathNotFound, WriterBusy
 
@@ -178,6 +179,7 @@ class LocalAppender(FileWriter):
         descriptor: int,
         size: int,
         durable: bool,
+        durable_files: DurableFiles,
     ) -> None:
         self._threads = threads
         self._path = path
@@ -186,8 +188,10 @@ class LocalAppender(FileWriter):
         self._file = _OpenFile(descriptor)
         self._write_back = WriteBack(size)
         self._size = size
-        # What an earlier process has written may not be on the disk yet.
-        self._synced = size == 0
+        self._durable_files = durable_files
+        # What an earlier process has written may not be on the disk yet, nor may its name.
+        self._has_durable_name = durable_files.knows(target, os.fstat(descriptor))
+        self._synced = size == 0 or self._has_durable_name
         self._committed = False
 
     @property
@@ -254,7 +258,11 @@ class LocalAppender(FileWriter):
         with self._file as descriptor:
             self._check_present(descriptor)
             if self._durable and not self._synced:
+                # Whoever writes while this syncs leaves another state behind.
+                state = os.fstat(descriptor)
                 atomic.sync_content(descriptor, self._target)
+                if self._has_durable_name:
+                    self._durable_files.remember(self._target, state)
             self._synced = True
 
     def _check_present(self, descriptor: int) -> None:

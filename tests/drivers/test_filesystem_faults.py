@@ -339,8 +339,55 @@ def assert_durable(calls: list[str], end: int | None = None) -> None:
             continue
         if name == "rename":
             assert paths[0] in synced, f"{call} of what is not durable"
+            # A directory takes its entries along.
+            assert paths[0] not in unsynced, f"{call} of what is not durable"
         unsynced.add(str(Path(paths[-1]).parent))
     assert not unsynced
+
+
+def uploading(begin: str, append: str, finish: str) -> str:
+    """Return what pushes a blob by three hands, each a driver."""
+    return f"""
+other = create_driver("filesystem", {{"root": sys.argv[1], "durability": sys.argv[2]}})
+await {begin}.apply([Put("/u/1/startedat", b"now"), BeginUpload("/u/1/data")])
+async with await {append}.open_appender("/u/1/data") as writer:
+    await writer.write_durably(b"content")
+async with await {finish}.open_appender("/u/1/data") as writer:
+    await writer.commit()
+    await {finish}.apply([MoveOut("/u/1/data", "/b/1/data"), Put("/l/1/link", b"1")])
+"""
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize(
+    ("begin", "append", "finish", "content_syncs", "synced_again"),
+    [
+        ("driver", "driver", "driver", 1, False),
+        ("other", "driver", "driver", 2, True),
+        ("driver", "other", "driver", 2, True),
+        ("driver", "driver", "other", 2, True),
+    ],
+)
+def test_an_upload_is_synced_once_by_one_process_and_again_by_the_next(
+    root: Path,
+    tmp_path: Path,
+    begin: str,
+    append: str,
+    finish: str,
+    content_syncs: int,
+    synced_again: bool,
+) -> None:
+    root.mkdir()
+    log = tmp_path / "log"
+    assert trace(uploading(begin, append, finish), root, log) == ""
+    # What is left beside the blob in a crash harms nobody.
+    calls = [call for call in changes(log, root) if not call.endswith("startedat")]
+    moved = calls.index("rename /u/1 /b/1")
+    assert calls[:moved].count("fsync /u/1/data") == content_syncs
+    assert_durable(calls)
+    assert calls[moved:].count("fsync /b") == 1
+    assert ("fsync /b/1" in calls[moved:]) is synced_again
+    assert files(root) == ["b/1/data", "l/1/link"]
 
 
 @pytest.mark.needs("strace")
