@@ -985,6 +985,19 @@ class DriverContract(ABC):
         ]
         assert await list_names(driver, "/") == ["a", "ab", "b"]
 
+    async def test_files_are_listed_among_directories_in_byte_order(
+        self, driver: StorageDriver
+    ) -> None:
+        directories, files = ["b", "d", "d-d", "f"], ["a", "c", "d.d", "e", "g"]
+        for name in directories:
+            await self.plant(driver, f"/dir/{name}/file", b"")
+        for name in files:
+            await self.plant(driver, f"/dir/{name}", b"")
+        assert await list_all(driver, "/dir") == [
+            Entry(name=name, is_directory=name in directories)
+            for name in sorted(directories + files)
+        ]
+
     async def test_fifty_children_are_listed_once_each(self, driver: StorageDriver) -> None:
         names = [f"{number:03}" for number in range(50)]
         for name in reversed(names):
@@ -1317,7 +1330,9 @@ class DriverContract(ABC):
         assert await self.stored(driver, destination) == b"moved"
         expected = {"/a/v/data", "/b/there/data", "/c", destination}
         assert await self.leftovers(driver) == expected
-        assert [entry.name async for entry in driver.list("/a")] == ["v"]
+        if not driver.flat:
+            # Where it is no more than a part of keys, it may still be shown for a while.
+            assert await list_names(driver, "/a") == ["v"]
 
     async def test_what_cannot_be_moved_out_stays_with_its_directory(
         self, driver: StorageDriver

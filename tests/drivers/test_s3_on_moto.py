@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 
+from tests.drivers import test_s3
 from tests.drivers.s3_contract import S3Contract
 from tests.servers.seaweedfs import S3Server
 
@@ -25,3 +26,8 @@ class TestS3DriverOnMoto(S3Contract):
     @pytest.fixture
     def server(self, moto: S3Server) -> S3Server:
         return moto
+
+
+def test_what_one_server_cannot_show_the_other_does() -> None:
+    excused = TestS3DriverOnMoto.beyond_the_server.keys()
+    assert excused.isdisjoint(test_s3.TestS3DriverOnSeaweedFS.beyond_the_server)

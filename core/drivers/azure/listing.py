@@ -56,8 +56,11 @@ async def _entries(store: AzureStore, path: str, start_after: str) -> AsyncItera
     prefix = store.below(path)
     start = prefix + start_after if _NAME.fullmatch(start_after) else None
     with azure_faults(path):
-        async for item in store.container.walk_blobs(prefix, delimiter="/", start_from=start):
-            is_directory = item.name.endswith("/")
-            name = item.name.removeprefix(prefix).removesuffix("/" if is_directory else "")
-            if _NAME.fullmatch(name) and without_temporary_end(name) == name:
-                yield Entry(name=name, is_directory=is_directory)
+        pages = store.container.walk_blobs(prefix, delimiter="/", start_from=start).by_page()
+        async for page in pages:
+            # The library puts all directories of a page before its files.
+            for key in sorted([item.name async for item in page]):
+                is_directory = key.endswith("/")
+                name = key.removeprefix(prefix).removesuffix("/")
+                if _NAME.fullmatch(name) and without_temporary_end(name) == name:
+                    yield Entry(name=name, is_directory=is_directory)
