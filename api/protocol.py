@@ -186,7 +186,9 @@ class GuardedProtocol(HttpToolsProtocol):
         assert isinstance(cycle, Cycle)
         self._answering = cycle
         if self._can_send_files and cycle.scope["method"] != "HEAD":
-            cycle.scope["extensions"] = {ZERO_COPY: {}}
+            # A request that waited for its turn has been offered blocks by now.
+            offered: dict[str, Any] = cycle.scope.setdefault("extensions", {})
+            offered[ZERO_COPY] = {}
         if self._has_body and cycle.more_body:
             app = functools.partial(self._answer_even_early, cycle, app)
         super()._start_asgi_task(cycle, app)

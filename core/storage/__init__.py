@@ -4,6 +4,7 @@ from core.drivers import DriverReader
 from core.storage.blob_store import BlobStore
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import CHUNK_BYTES, FileReader
+from core.storage.intake import BLOCK_BYTES
 from core.storage.layer import Layer
 from core.storage.layer_service import LayerService
 from core.storage.layer_upload import LayerUpload
@@ -24,6 +25,7 @@ from core.storage.repository import Repository
 from core.storage.tag_service import TagService
 
 __all__ = [
+    "BLOCK_BYTES",
     "CHUNK_BYTES",
     "MAX_NAME_LENGTH",
     "NAME_PATTERN",

@@ -40,6 +40,8 @@ class Blocks(AsyncIterator[bytes]):
     ) -> None:
         """Begin with `first`; behind it comes `rest`, or `failure` is raised."""
         self._rest = rest
+        # Asked once, as the answer takes longer than most calls.
+        self._fill_rest = rest.fill if isinstance(rest, FillsBlocks) else None
         self._first = memoryview(first)
         self._failure = failure
 
@@ -57,8 +59,8 @@ class Blocks(AsyncIterator[bytes]):
         filled = self._take_first(block)
         while filled < len(block) and self._failure is None:
             try:
-                if isinstance(self._rest, FillsBlocks):
-                    return filled + await self._rest.fill(block[filled:])
+                if self._fill_rest is not None:
+                    return filled + await self._fill_rest(block[filled:])
                 self._first = memoryview(await anext(self._rest))
             except StopAsyncIteration:
                 return filled

@@ -11,8 +11,8 @@ from core.errors import PathNotFound
 __all__ = ["CHUNK_BYTES", "FileReader"]
 
 CHUNK_BYTES = 1024 * 1024
-"""The largest piece of content that a request holds in memory at once, on the way in and out.
-An upload holds up to two: one being stored, and one being gathered."""
+"""The largest piece of content that a request holds in memory at once on the way out. What one
+holds on the way in is `BLOCK_BYTES`."""
 
 _BUFFER_BYTES = 64 * 1024
 

@@ -22,6 +22,7 @@ from core.drivers import (
     CleanUp,
     Delete,
     Entry,
+    FileWriter,
     Move,
     MoveOut,
     Put,
@@ -92,6 +93,10 @@ CONTENTS = [
 ]
 
 LETTERS = b"0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+async def begin_appender(driver: StorageDriver) -> FileWriter:
+    return await driver.open_appender("/a", create=True)
 
 
 async def read_all(
@@ -497,6 +502,28 @@ class DriverContract(ABC):
             await writer.write(chunk)
             await writer.commit()
         assert await self.stored(driver, "/a") == b"onetwo"
+
+    @pytest.mark.parametrize("size", [3, 300_000])
+    @pytest.mark.parametrize("kind", ["writer", "appender"])
+    async def test_what_is_to_be_done_with_a_chunk_is_done_once_it_was_written(
+        self, driver: StorageDriver, kind: str, size: int
+    ) -> None:
+        seen: list[tuple[bytes, int]] = []
+
+        def see(chunk: memoryview) -> None:
+            seen.append((bytes(chunk), writer.size))
+
+        block = memoryview(bytearray(size))
+        opening = driver.open_writer("/a") if kind == "writer" else begin_appender(driver)
+        async with await opening as writer:
+            for byte in b"ab":
+                block[:] = bytes([byte]) * size
+                await writer.write_and(block, see)
+            await writer.commit()
+            with pytest.raises(DriverError):
+                await writer.write_and(block, see)
+        assert seen == [(b"a" * size, size), (b"b" * size, 2 * size)]
+        assert await self.stored(driver, "/a") == b"a" * size + b"b" * size
 
     async def test_bytes_are_unseen_until_commit(self, driver: StorageDriver) -> None:
         async with await driver.open_writer("/a/b") as writer:

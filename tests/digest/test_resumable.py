@@ -26,8 +26,12 @@ def _state(digester: Digester) -> bytes:
     return state
 
 
-def _view(content: bytes) -> memoryview:
+def _view(content: bytes | bytearray) -> memoryview:
     return memoryview(content)
+
+
+def _every_other_byte(content: bytearray) -> memoryview:
+    return memoryview(content)[::2]
 
 
 def test_the_state_of_nothing_is_that_of_go() -> None:
@@ -57,6 +61,8 @@ def test_a_full_block_leaves_the_buffer_empty() -> None:
             st.integers(0, 5).map(lambda blocks: b"x" * (blocks * 64)),
             st.binary(max_size=100).map(bytearray),
             st.binary(max_size=100).map(_view),
+            st.binary(max_size=100).map(bytearray).map(_view),
+            st.binary(max_size=100).map(bytearray).map(_every_other_byte),
         ),
         max_size=8,
     )

@@ -233,15 +233,18 @@ def test_a_body_that_trickles_in_comes_in_full_blocks(
     assert_whole(read_answer(connection)[2])
 
 
-def test_blocks_are_offered_where_a_body_may_be_large_and_only_there(
-    connection: socket.socket,
+@pytest.mark.parametrize("size", [0, SMALL_BYTES])
+def test_no_blocks_are_offered_for_what_is_small(connection: socket.socket, size: int) -> None:
+    connection.sendall(post("/offered", f"Content-Length: {size}") + bytes(size))
+    assert read_answer(connection)[2] == b"False"
+
+
+@both_framings
+def test_blocks_are_offered_for_what_may_be_large(
+    connection: socket.socket, framing: Framing
 ) -> None:
-    small = post("/offered", f"Content-Length: {SMALL_BYTES}") + bytes(SMALL_BYTES)
-    large = post("/offered", f"Content-Length: {SMALL_BYTES + 1}") + bytes(SMALL_BYTES + 1)
-    for request, offered in ((small, b"False"), (NEXT.replace(b"hello", b"offered"), b"False")):
-        connection.sendall(request)
-        assert read_answer(connection)[2] == offered
-    connection.sendall(large)
+    header, _ = framing(CONTENT[: SMALL_BYTES + 1])
+    connection.sendall(post("/offered", header))
     assert read_answer(connection)[2] == b"True"
 
 

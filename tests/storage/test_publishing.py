@@ -16,7 +16,7 @@ from core.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from core.storage import CHUNK_BYTES, Registry, Repository, paths
+from core.storage import BLOCK_BYTES, Registry, Repository, paths
 from core.storage.small_bodies import SMALL_BYTES
 from tests.faulty import Call, Crash, FaultyDriver, fails_at
 from tests.storage.pushing import R, all_files, assert_whole, read_layer, stream
@@ -49,7 +49,7 @@ async def start(repository: Repository) -> str:
 # In one request.
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"x" * (CHUNK_BYTES * 2 + 5)])
+@pytest.mark.parametrize("content", [b"", b"x", b"x" * (BLOCK_BYTES * 2 + 5)])
 async def test_a_blob_pushed_in_one_leaves_nothing_but_itself(
     driver: StorageDriver, repository: Repository, content: bytes
 ) -> None:
@@ -100,7 +100,7 @@ async def test_a_push_that_is_cancelled_midway_leaves_nothing(
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
-            yield b"x" * CHUNK_BYTES
+            yield b"x" * BLOCK_BYTES
             await checkpoint()
             if len(sent) == 3:
                 scope.cancel()

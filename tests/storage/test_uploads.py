@@ -21,7 +21,7 @@ from core.errors import (
     UploadBusy,
     UploadUnknown,
 )
-from core.storage import CHUNK_BYTES, Registry, Repository, RepositoryName
+from core.storage import BLOCK_BYTES, Registry, Repository, RepositoryName
 from tests.faulty import Call, Crash, FaultyDriver, FullDriver, failing, fails_at
 from tests.storage.pushing import (
     ROOT,
@@ -196,7 +196,7 @@ async def test_small_chunks_are_stored_in_large_blocks(
     async with await repository.layers.upload() as upload:
         await upload.read_from(stream(*[chunk] * 300))
     written = [call for call in faulty.calls if call.startswith("writer.write")]
-    assert len(written) == -(-3_000_000 // CHUNK_BYTES)
+    assert len(written) == -(-3_000_000 // BLOCK_BYTES)
 
 
 @pytest.mark.parametrize("algorithm", [SHA256, SHA512])
@@ -398,7 +398,7 @@ async def test_a_stream_that_fails_midway_keeps_what_came_and_resumes(
 
 
 async def test_all_of_a_large_stream_that_failed_is_kept(repository: Repository) -> None:
-    chunk = bytes(CHUNK_BYTES // 4 + 1)
+    chunk = bytes(BLOCK_BYTES // 4 + 1)
     with pytest.raises(ConnectionError):
         async with await repository.layers.upload() as upload:
             await upload.read_from(breaking(*[chunk] * 11))
@@ -422,7 +422,7 @@ async def test_a_cancelled_request_lets_go_of_its_upload(repository: Repository)
     started = await repository.layers.upload()
 
     async def endless() -> AsyncIterator[bytes]:
-        yield bytes(CHUNK_BYTES)
+        yield bytes(BLOCK_BYTES)
         scope.cancel()
         await checkpoint()
         yield b"never"
@@ -433,7 +433,7 @@ async def test_a_cancelled_request_lets_go_of_its_upload(repository: Repository)
     assert scope.cancelled_caught
     async with await repository.layers.resume(started.upload_id) as upload:
         content = bytes(upload.offset) + b"end"
-        assert upload.offset in (0, CHUNK_BYTES)
+        assert upload.offset in (0, BLOCK_BYTES)
         await upload.read_from(stream(b"end"))
         await upload.finish(Digest.of(content))
 
@@ -451,15 +451,15 @@ async def test_a_store_that_fails_while_receiving_stops_the_client_and_keeps_the
     async def counted() -> AsyncIterator[bytes]:
         nonlocal received
         for _ in range(100):
-            received += CHUNK_BYTES
-            yield bytes(CHUNK_BYTES)
+            received += BLOCK_BYTES
+            yield bytes(BLOCK_BYTES)
 
     with pytest.raises(DriverUnavailable):
         async with await repository.layers.upload() as upload:
             await upload.read_from(stream(b"kept"))
             faulty.on_call = failing("writer.write")
             await upload.read_from(counted())
-    assert received < 10 * CHUNK_BYTES
+    assert received < 10 * BLOCK_BYTES
     assert (await Registry(driver).repository(R).layers.resume(upload.upload_id)).offset == 4
 
 

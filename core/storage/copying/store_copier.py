@@ -73,7 +73,7 @@ class StoreCopier:
             tally: is kept up to date while the copy goes on.
             repositories: only these, and the blobs that they link; none means everything.
             concurrency: blobs or small files that are copied at once. Each blob takes up to
-                three pieces of `CHUNK_BYTES` in memory, and what the drivers need.
+                two of `BLOCK_BYTES` and one of `CHUNK_BYTES` in memory, and what the drivers need.
             verify: read what the destination has already, and replace it if it is damaged.
             dry_run: write nothing, and count what would be written.
             retry_seconds: to wait before something that failed is tried again.
