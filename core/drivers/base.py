@@ -299,7 +299,8 @@ class StorageDriver(ABC):
 
         Raises:
             PathConflict: the path is a directory, or below a file.
-            WriterBusy: an appender holds the path.
+            WriterBusy: an appender holds the path. A flat store need not ask, which would cost
+                a request: the paths of uploads are new.
         """
         async with await self.open_appender(path, create=True):
             pass

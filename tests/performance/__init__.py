@@ -1,1 +1,1 @@
-"""What operations cost, in counts that do not depend on the machine."""
+"""What operations cost, in counts that no machine changes."""

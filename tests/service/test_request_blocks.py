@@ -290,12 +290,12 @@ def test_a_silent_client_is_told_of_and_what_came_before_is_given(
 def test_a_slow_client_is_waited_for_and_a_slow_application_is_no_silence(
     connection: socket.socket, framing: Framing
 ) -> None:
-    content = CONTENT[: BLOCK_BYTES * 3]
+    content = CONTENT[: BLOCK_BYTES + 1]
     header, body = framing(content)
     connection.sendall(post("/slowly", header))
-    for start in range(0, len(body), len(body) // 5 + 1):
-        connection.sendall(body[start : start + len(body) // 5 + 1])
-        time.sleep(SILENCE_SECONDS * 0.5)
+    for start in range(0, len(body), len(body) // 4 + 1):
+        connection.sendall(body[start : start + len(body) // 4 + 1])
+        time.sleep(SILENCE_SECONDS * 0.6)
     assert_whole(read_answer(connection)[2], content)
 
 

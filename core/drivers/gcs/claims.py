@@ -1,6 +1,6 @@
 """Claims of paths as small objects, which one can create and only their version can replace."""
 
-from core.drivers.claims import FoundClaim
+from core.drivers.claims import FoundClaim, LeftClaims
 from core.drivers.gcs.bucket import ABSENT, Bucket
 from core.drivers.gcs.keys import Keys, claim_key
 
@@ -11,6 +11,7 @@ class GCSClaimStore:
     """A `ClaimStore` whose versions are the generations of objects."""
 
     def __init__(self, bucket: Bucket, keys: Keys) -> None:
+        self.left = LeftClaims()
         self._bucket = bucket
         self._keys = keys
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from core.drivers.claims import ClaimStore, FoundClaim
+from core.drivers.claims import ClaimStore, FoundClaim, LeftClaims
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.faults import is_outdated
 from core.drivers.s3.keys import CLAIM
@@ -23,25 +23,26 @@ class S3Claims(ClaimStore):
     """Objects that are written only if the store has what the writer believes it has.
 
     Their version is their ETag. Each write has a content of its own, so that no version comes
-    again, and so that a writer whose answer was lost can tell that the object is its own. Where
-    the store has no conditional writes, a claim is written and read back, which keeps out all
-    but those who do it in the same moment.
+    again. It begins with the owner, so that a writer whose answer was lost can tell that the object
+    is its own. Where the store has no conditional writes, a claim is written and read back, which
+    keeps out all but those who do it in the same moment.
     """
 
     def __init__(self, connection: S3Connection) -> None:
+        self.left = LeftClaims()
         self._connection = connection
         self._conditional = connection.options.conditional_writes
 
     async def create_claim(self, path: str, owner: bytes) -> str | None:
         if not self._conditional and await self.find_claim(path) is not None:
-            return None
+            return await self._version_of(path, owner)
         return await self._write(path, owner, None)
 
     async def replace_claim(self, path: str, owner: bytes, version: str) -> str | None:
         if not self._conditional:
             found = await self.find_claim(path)
             if found is None or found.version != version:
-                return None
+                return await self._version_of(path, owner)
         return await self._write(path, owner, version)
 
     async def find_claim(self, path: str) -> FoundClaim | None:
@@ -76,12 +77,12 @@ class S3Claims(ClaimStore):
         try:
             written = await self._put(path, content, version)
         except ClientError:
-            # The first answer may have been lost, and another try have met its own object.
-            return await self._version_of(path, content)
+            # An earlier answer may have been lost, and this try have met its own object.
+            return await self._version_of(path, owner)
         except PathNotFound:
             # What was to be replaced is gone.
             return None
-        return written if self._conditional else await self._version_of(path, content)
+        return written if self._conditional else await self._version_of(path, owner)
 
     async def _put(self, path: str, content: bytes, version: str | None) -> str:
         """Write the claim and return its version.
@@ -113,15 +114,15 @@ class S3Claims(ClaimStore):
                 outdated = error
         raise outdated
 
-    async def _version_of(self, path: str, content: bytes) -> str | None:
-        """Return the version of the claim if it has this content."""
+    async def _version_of(self, path: str, owner: bytes) -> str | None:
+        """Return the version of the claim if it is that of this owner."""
         try:
             async with self._connection.call(path) as client:
                 found = await client.get_object(Bucket=self._connection.bucket, Key=self._key(path))
                 stored = await found["Body"].read()
         except PathNotFound:
             return None
-        return found["ETag"] if stored == content else None
+        return found["ETag"] if stored.startswith(owner) else None
 
     def _key(self, path: str) -> str:
         return self._connection.keys.key(path) + CLAIM
