@@ -1,7 +1,7 @@
 """Manifests and tags: stored whole, by digest and by name, and removed together."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -9,7 +9,7 @@ from anyio import CancelScope
 from anyio.lowlevel import checkpoint
 
 from core.digest import SHA512, Digest
-from core.drivers import StorageDriver
+from core.drivers import Barrier, Change, Put, StorageDriver
 from core.errors import (
     DriverError,
     DriverUnavailable,
@@ -372,6 +372,38 @@ async def test_a_put_that_is_cancelled_anywhere_has_happened_whole_or_not_at_all
         if there:
             await driver.delete(f"{REPOSITORY}/_manifests")
     assert outcomes == {False, True}
+
+
+class Recording(FaultyDriver):
+    """Keeps the lists of changes that it was given."""
+
+    def __init__(self, driver: StorageDriver) -> None:
+        super().__init__(driver)
+        self.lists: list[Sequence[Change]] = []
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        self.lists.append(changes)
+        await super().apply(changes)
+
+
+async def test_a_tag_is_set_behind_a_barrier_that_follows_all_that_it_needs(
+    driver: StorageDriver,
+) -> None:
+    """Else a crash could take a manifest that the tag has been pointed to."""
+    recording = Recording(driver)
+    repository = Registry(recording).repository(R)
+    subject = await push_image(Registry(driver).repository(R), image())
+    manifest = image(subject=subject)
+    await repository.manifests.put(manifest, [V1, Tag("v2")])
+    (changes,) = recording.lists
+    barrier = changes.index(Barrier())
+    before = [change.path for change in changes[:barrier] if isinstance(change, Put)]
+    behind = [change.path for change in changes[barrier + 1 :] if isinstance(change, Put)]
+    index = f"index/sha256/{manifest.digest.encoded}/link"
+    assert before[:2] == [data_path(manifest.digest), revision_path(manifest.digest)]
+    assert before[2].startswith(f"{REPOSITORY}/_referrers/")
+    assert before[3:] == [f"{REPOSITORY}/_manifests/tags/{tag}/{index}" for tag in ("v1", "v2")]
+    assert behind == [f"{REPOSITORY}/_manifests/tags/{tag}/current/link" for tag in ("v1", "v2")]
 
 
 async def test_a_put_whose_blob_cannot_be_stored_leaves_nothing(driver: StorageDriver) -> None:
