@@ -1,6 +1,7 @@
 """Files that go from the page cache to a socket, and what can come in between."""
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from api.cycle import ZERO_COPY, Cycle
 from api.zerocopy import FileEndedError, FileSender
 from tests.service.running import Service, read_answer, running_service
 
@@ -252,6 +256,61 @@ def test_a_file_that_ends_is_told(run: Run, root: Path) -> None:
             with pytest.raises(FileEndedError):
                 await sender.send(b"", file.fileno(), len(CONTENT) - 5, 6)
             assert far.recv(100) == CONTENT[-5:]
+        transport.close()
+
+    run(main)
+
+
+class _Writing(asyncio.Protocol):
+    """Tells a flow, as uvicorn's protocol does, whether more may be written."""
+
+    flow: FlowControl
+
+    def pause_writing(self) -> None:
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.flow.resume_writing()
+
+
+@_LOOPS
+def test_what_the_transport_has_not_written_goes_before_the_file(run: Run, root: Path) -> None:
+    async def main() -> None:
+        near, far = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        transport, protocol = await loop.create_connection(_Writing, sock=near)
+        protocol.flow = FlowControl(transport)
+        cycle = RequestResponseCycle(
+            scope={"method": "GET", "extensions": {ZERO_COPY: {}}},  # type: ignore[typeddict-item]
+            transport=transport,
+            flow=protocol.flow,
+            logger=logging.getLogger(),
+            access_logger=logging.getLogger(),
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=lambda: None,
+        )
+        cycle.__class__ = Cycle
+        assert isinstance(cycle, Cycle)
+        earlier = b"x" * 30_000
+        transport.write(earlier)
+        assert transport.get_write_buffer_size() > 0
+        headers = [(b"content-length", b"100000")]
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": headers})
+        with (root / "file").open("rb") as file, far:
+            message = {"type": ZERO_COPY, "file": file, "offset": 0, "count": 100_000}
+            sending = asyncio.create_task(cycle.send(message))
+            far.settimeout(0)
+            received = b""
+            while not received.endswith(CONTENT[99_900:100_000]):
+                received += await loop.sock_recv(far, 5000)
+            await sending
+        assert received.startswith(earlier + b"HTTP/1.1 200 OK\r\n")
+        assert received.endswith(b"\r\n\r\n" + CONTENT[:100_000])
         transport.close()
 
     run(main)
