@@ -41,6 +41,11 @@ def read_bytes(service: Service) -> int:
     return int(text.split("rchar:")[1].split()[0])
 
 
+def count_patches(service: Service) -> int:
+    """Give how many requests with PATCH have ended."""
+    return sum(line.get("method") == "PATCH" for line in service.log_lines())
+
+
 def peak_mib(service: Service) -> float:
     """Give the largest resident size that the registry has had."""
     text = Path(f"/proc/{service.process.pid}/status").read_text()
@@ -93,14 +98,15 @@ def test_a_pull_that_broke_off_reads_no_more_and_leaves_no_file_open(tmp_path: P
 def test_a_push_that_broke_off_leaves_no_file_open(tmp_path: Path) -> None:
     with running_registry(tmp_path) as service:
         location = Repository(Wire(service), "a/b").start()
-        for _ in range(5):
+        path = location.partition("?")[0]
+        head = f"PATCH {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 999\r\n\r\n"
+        for broken in range(1, 6):
             with service.connect() as connection:
-                path = location.partition("?")[0]
-                head = f"PATCH {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 999\r\n\r\n"
                 connection.sendall(head.encode() + b"x")
             deadline = time.monotonic() + 5
-            while open_files(service, tmp_path / "data") and time.monotonic() < deadline:
+            while count_patches(service) < broken and time.monotonic() < deadline:
                 time.sleep(0.02)
+            assert count_patches(service) == broken
         assert open_files(service, tmp_path / "data") == []
 
 
