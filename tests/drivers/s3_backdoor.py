@@ -1,17 +1,20 @@
 """An S3 bucket seen without the driver."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import boto3
+from aiohttp import ClientResponse
 from anyio import to_thread
 from botocore.config import Config
 
 from core.drivers import CheckedDriver, StorageDriver
 from core.drivers.s3 import S3Driver
+from core.drivers.s3.transport import Request
 from tests.servers.seaweedfs import S3Server
 
-__all__ = ["Backdoor", "record_requests", "s3_of"]
+__all__ = ["Backdoor", "record_requests", "s3_of", "watch_requests"]
 
 
 def s3_of(driver: StorageDriver) -> S3Driver:
@@ -21,16 +24,23 @@ def s3_of(driver: StorageDriver) -> S3Driver:
     return driver.driver
 
 
+async def watch_requests(driver: StorageDriver, see: Callable[[Request], None]) -> None:
+    """Show each request that the driver sends from now on, also those that it sends again."""
+    async with s3_of(driver)._connection.call("/") as bucket:
+        transport = bucket._transport
+    send = transport._send
+
+    async def watched(request: Request) -> ClientResponse:
+        see(request)
+        return await send(request)
+
+    transport._send = watched  # type: ignore[method-assign]
+
+
 async def record_requests(driver: StorageDriver) -> list[str]:
     """Return a list that grows by the operation of each request that the driver sends."""
-    connection = s3_of(driver)._connection
     requests: list[str] = []
-
-    def on_send(event_name: str, **_: object) -> None:
-        requests.append(event_name.rpartition(".")[2])
-
-    async with connection.call("/") as client:
-        client.meta.events.register("before-send.s3", on_send)
+    await watch_requests(driver, lambda request: requests.append(request.operation))
     return requests
 
 

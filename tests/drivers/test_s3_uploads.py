@@ -7,7 +7,7 @@ import pytest
 from anyio import sleep
 
 from core.drivers import StorageDriver, claims, create_driver
-from core.drivers.s3.multipart import Part
+from core.drivers.s3.bucket import Part
 from core.drivers.s3.part_body import PartBody
 from core.drivers.s3.tails import get_tail, put_tail
 from core.errors import DriverError, PathNotFound, WriterBusy

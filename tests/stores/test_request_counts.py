@@ -35,7 +35,7 @@ def _s3_kind(seen: Seen) -> str:
         return "deletes"
     if seen.method in {"PUT", "POST"}:
         return "writes"
-    is_list = "list-type" in query or "uploads" in query or "part-number-marker" in query
+    is_list = "list-type" in query or "uploads" in query or "uploadId" in query
     return "lists" if is_list else "reads"
 
 

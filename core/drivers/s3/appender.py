@@ -18,10 +18,11 @@ from anyio import CancelScope
 
 from core.drivers.base import FileWriter
 from core.drivers.claims import Claim
+from core.drivers.s3.bucket import Part
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.copying import copy_into_parts
 from core.drivers.s3.deletion import delete_file
-from core.drivers.s3.multipart import MultipartUpload, Part
+from core.drivers.s3.multipart import MultipartUpload
 from core.drivers.s3.options import MIN_PART_BYTES
 from core.drivers.s3.parallel import both
 from core.drivers.s3.part_body import PartBody

@@ -1,20 +1,13 @@
 """The claims of paths, as objects beside them."""
 
 import uuid
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
 
 from core.drivers.claims import ClaimStore, FoundClaim, LeftClaims
 from core.drivers.s3.connection import S3Connection
-from core.drivers.s3.faults import is_outdated
+from core.drivers.s3.faults import S3Refusal
 from core.drivers.s3.keys import CLAIM
+from core.drivers.s3.part_body import PartBody
 from core.errors import PathNotFound
-
-if TYPE_CHECKING:
-    from types_aiobotocore_s3.type_defs import ResponseMetadataTypeDef
 
 __all__ = ["S3Claims"]
 
@@ -47,36 +40,30 @@ class S3Claims(ClaimStore):
 
     async def find_claim(self, path: str) -> FoundClaim | None:
         try:
-            async with self._connection.call(path) as client:
-                found = await client.head_object(
-                    Bucket=self._connection.bucket, Key=self._key(path)
-                )
+            async with self._connection.call(path) as bucket:
+                found = await bucket.head(self._key(path))
         except PathNotFound:
             return None
-        age = _date(found["ResponseMetadata"]) - found["LastModified"]
-        return FoundClaim(version=found["ETag"], age_seconds=age.total_seconds())
+        age = found.asked_at - found.modified_at
+        return FoundClaim(version=found.etag, age_seconds=age.total_seconds())
 
     async def delete_claim(self, path: str, version: str) -> None:
-        bucket, key = self._connection.bucket, self._key(path)
         if not self._conditional:
             found = await self.find_claim(path)
             if found is None or found.version != version:
                 return
-        async with self._connection.change(path) as client:
-            if not self._conditional:
-                await client.delete_object(Bucket=bucket, Key=key)
-                return
+        async with self._connection.change(path) as bucket:
             try:
-                await client.delete_object(Bucket=bucket, Key=key, IfMatch=version)
-            except ClientError as error:
-                if not is_outdated(error) and error.response["Error"]["Code"] != "NoSuchKey":
+                await bucket.delete(self._key(path), version if self._conditional else "")
+            except S3Refusal as refusal:
+                if not refusal.is_outdated and not refusal.is_missing:
                     raise
 
     async def _write(self, path: str, owner: bytes, version: str | None) -> str | None:
         content = owner + b" " + uuid.uuid4().hex.encode("ascii")
         try:
             written = await self._put(path, content, version)
-        except ClientError:
+        except S3Refusal:
             # An earlier answer may have been lost, and this try have met its own object.
             return await self._version_of(path, owner)
         except PathNotFound:
@@ -88,47 +75,34 @@ class S3Claims(ClaimStore):
         """Write the claim and return its version.
 
         Raises:
-            ClientError: the store has another version of it.
+            S3Refusal: the store has another version of it.
         """
-        bucket, key = self._connection.bucket, self._key(path)
-        storage = self._connection.short_storage
-        outdated: ClientError
-        async with self._connection.change(path) as client:
+        headers = dict(self._connection.short_storage)
+        if self._conditional and version is None:
+            headers["if-none-match"] = "*"
+        elif self._conditional and version is not None:
+            headers["if-match"] = version
+        outdated: S3Refusal
+        async with self._connection.change(path) as bucket:
             try:
-                if not self._conditional:
-                    answer = await client.put_object(
-                        Bucket=bucket, Key=key, Body=content, **storage
-                    )
-                elif version is None:
-                    answer = await client.put_object(
-                        Bucket=bucket, Key=key, Body=content, IfNoneMatch="*", **storage
-                    )
-                else:
-                    answer = await client.put_object(
-                        Bucket=bucket, Key=key, Body=content, IfMatch=version, **storage
-                    )
-                return answer["ETag"]
-            except ClientError as error:
-                if not is_outdated(error):
+                return await bucket.put(self._key(path), PartBody(content), headers)
+            except S3Refusal as refusal:
+                if not refusal.is_outdated:
                     raise
-                outdated = error
+                outdated = refusal
         raise outdated
 
     async def _version_of(self, path: str, owner: bytes) -> str | None:
         """Return the version of the claim if it is that of this owner."""
         try:
-            async with self._connection.call(path) as client:
-                found = await client.get_object(Bucket=self._connection.bucket, Key=self._key(path))
-                stored = await found["Body"].read()
+            async with (
+                self._connection.call(path) as bucket,
+                await bucket.open(self._key(path)) as found,
+            ):
+                stored = await found.read()
         except PathNotFound:
             return None
-        return found["ETag"] if stored.startswith(owner) else None
+        return found.headers["ETag"] if stored.startswith(owner) else None
 
     def _key(self, path: str) -> str:
         return self._connection.keys.key(path) + CLAIM
-
-
-def _date(metadata: "ResponseMetadataTypeDef") -> datetime:
-    """Return the time of an answer by the clock of the store."""
-    date = metadata["HTTPHeaders"].get("date")
-    return parsedate_to_datetime(date) if date else datetime.now(UTC)

@@ -1,126 +1,167 @@
-"""The connection to one bucket. Nothing else here knows the library that makes it."""
+"""The connection to one bucket, opened when it is first needed, within its event loop.
 
-from collections.abc import AsyncIterator
+The library for AWS says where the bucket is and who asks: it knows the rules for endpoints, the
+files and variables with settings, and every source of credentials. What is sent then is our own
+(docs/decisions/0013).
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Literal
+from urllib.request import getproxies, proxy_bypass
 
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from anyio import CancelScope, Lock, to_thread
-from botocore.handlers import add_expect_header
+from botocore.exceptions import NoCredentialsError
+from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
 
+from core.drivers.base import RedirectMethod
+from core.drivers.s3.bucket import Bucket
 from core.drivers.s3.faults import s3_faults
 from core.drivers.s3.keys import Keys
 from core.drivers.s3.options import S3Options
-from core.drivers.s3.payloads import check_payloads
+from core.drivers.s3.place import Place, find_place
+from core.drivers.s3.signing import Signer
+from core.drivers.s3.transport import Transport
 
-if TYPE_CHECKING:
-    # The types of the library are a package for development only.
-    from types_aiobotocore_s3 import S3Client
-
-__all__ = ["UNUSED_PARAMETERS", "S3Connection", "StorageArguments"]
+__all__ = ["S3Connection"]
 
 
 _USER_AGENT = "moorage"
-UNUSED_PARAMETERS = ("Key", "Prefix", "CopySource")
-"""Of the rules for endpoints, which take but never use them.
-
-With them, the library would evaluate all rules for each object again, which takes a quarter of the
-processor time of a small request; without, it remembers what came of it.
-"""
 
 
-class StorageArguments(TypedDict, total=False):
-    """How a new object is stored."""
-
-    StorageClass: Literal["STANDARD"]
-    ServerSideEncryption: Literal["AES256", "aws:kms"]
-    SSEKMSKeyId: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    bucket: Bucket
+    redirect_place: Place
+    redirect_signer: Signer
 
 
 class S3Connection:
-    """Clients of one bucket, opened when they are first needed, within their event loop."""
+    """One bucket, and what its driver does with it.
+
+    Attributes:
+        options: the settings.
+        keys: of paths.
+        storage: the headers of what is stored to last.
+        short_storage: those of what lasts for minutes, for which a class for what is seldom read
+            would charge a month.
+    """
 
     def __init__(self, options: S3Options) -> None:
         self.options = options
-        self.bucket = options.bucket
         self.keys = Keys(options.root_prefix)
-        self.storage = _storage_arguments(options, options.storage_class)
-        # Of what lasts for minutes: a class for what is seldom read would charge a month for it.
-        self.short_storage = _storage_arguments(options, "")
+        self.storage = _storage_headers(options, options.storage_class)
+        self.short_storage = _storage_headers(options, "")
         self._stack = AsyncExitStack()
         self._opening = Lock()
-        self._clients: dict[str, S3Client] = {}
+        self._opened: _Opened | None = None
 
     @asynccontextmanager
-    async def call(self, path: str) -> "AsyncIterator[S3Client]":
-        """Give the client for one request about `path`, and turn its faults into driver errors."""
+    async def call(self, path: str) -> AsyncIterator[Bucket]:
+        """Give the bucket for one request about `path`, and turn its faults into driver errors."""
         with s3_faults(path):
-            yield await self._client(self.options.endpoint_url)
+            yield (await self._open()).bucket
 
     @asynccontextmanager
-    async def change(self, path: str) -> "AsyncIterator[S3Client]":
-        """Give the client for one request that is carried through when its caller is cancelled.
+    async def change(self, path: str) -> AsyncIterator[Bucket]:
+        """Give the bucket for one request that is carried through when its caller is cancelled.
 
         A request that was cut off could still take effect, after the call has ended.
         """
         with s3_faults(path), CancelScope(shield=True):
-            yield await self._client(self.options.endpoint_url)
+            yield (await self._open()).bucket
 
-    @asynccontextmanager
-    async def signing(self, path: str) -> "AsyncIterator[S3Client]":
-        """Give the client whose URLs are meant for others than this process."""
-        url = self.options.redirect_endpoint_url or self.options.endpoint_url
+    async def redirect_url(self, path: str, method: RedirectMethod) -> str:
+        """Return an address with which whoever has it may ask for a file, for a while."""
         with s3_faults(path):
-            yield await self._client(url)
+            opened = await self._open()
+            place, seconds = opened.redirect_place, self.options.redirect_seconds
+            at = place.path(self.keys.key(path))
+            query = await opened.redirect_signer.presign(method, place.host, at, seconds)
+        return f"{place.scheme}://{place.host}{at}?{query}"
 
     async def aclose(self) -> None:
         """Close all connections. A second call does nothing."""
-        self._clients.clear()
+        self._opened = None
         await self._stack.aclose()
 
-    async def _client(self, endpoint_url: str) -> "S3Client":
-        if endpoint_url not in self._clients:
+    async def _open(self) -> _Opened:
+        if self._opened is None:
             with CancelScope(shield=True):
                 async with self._opening:
-                    if endpoint_url not in self._clients:
-                        self._clients[endpoint_url] = await self._open(endpoint_url)
-        return self._clients[endpoint_url]
+                    if self._opened is None:
+                        self._opened = await self._connect()
+        assert self._opened is not None
+        return self._opened
 
-    async def _open(self, endpoint_url: str) -> "S3Client":
+    async def _connect(self) -> _Opened:
         options = self.options
-        session = get_session()
-        session.register_component("data_loader", await to_thread.run_sync(_load_models))
-        maker = aioboto3.Session(
-            botocore_session=session,
+        library = get_session()
+        library.register_component("data_loader", await to_thread.run_sync(_load_models))
+        session = aioboto3.Session(
+            botocore_session=library,
             aws_access_key_id=options.access_key_id or None,
             aws_secret_access_key=options.secret_access_key or None,
             aws_session_token=options.session_token or None,
             region_name=options.region or None,
         )
-        client = await self._stack.enter_async_context(
-            maker.client(
-                "s3",
-                endpoint_url=endpoint_url or None,
-                verify=options.ca_bundle or options.verify_tls,
-                config=_config(options),
-            )
+        credentials = await library.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        place = await _find_place(session, options, options.endpoint_url)
+        redirect_place = place
+        if options.redirect_endpoint_url:
+            redirect_place = await _find_place(session, options, options.redirect_endpoint_url)
+        client = await self._stack.enter_async_context(await _open_client(options))
+        proxy = None if proxy_bypass(place.host) else getproxies().get(place.scheme)
+        signer = Signer(credentials, place.region)
+        transport = Transport(place, signer, client, options.max_attempts, proxy)
+        return _Opened(
+            bucket=Bucket(transport, options.bucket, options.payload_check),
+            redirect_place=redirect_place,
+            redirect_signer=Signer(credentials, redirect_place.region),
         )
-        # Some stores never answer it, and the library waits for that answer without end.
-        client.meta.events.unregister("before-call.s3", add_expect_header)
-        client.meta.events.register("before-parse.s3.*", _try_busy_again)
-        check_payloads(client, options.payload_check)
-        return client
 
 
-def _try_busy_again(response_dict: dict[str, object], **_: object) -> None:
-    """Treat every 429 as a 503: the library tries the latter again, whatever code comes with it."""
-    if response_dict["status_code"] == HTTPStatus.TOO_MANY_REQUESTS:
-        response_dict["status_code"] = int(HTTPStatus.SERVICE_UNAVAILABLE)
+async def _find_place(session: aioboto3.Session, options: S3Options, endpoint_url: str) -> Place:
+    # For stores of other makers it is paths, unless told otherwise; of AWS, "auto" would sign
+    # addresses of no region.
+    style: Literal["path", "auto", "virtual"] = "auto" if endpoint_url else "virtual"
+    if options.path_style:
+        style = "path"
+    config = AioConfig(signature_version="s3v4", s3={"addressing_style": style})
+    maker = session.client("s3", endpoint_url=endpoint_url or None, config=config)
+    async with maker as client:
+        return await find_place(client, options.bucket)
+
+
+async def _open_client(options: S3Options) -> ClientSession:
+    return ClientSession(
+        connector=TCPConnector(
+            limit=options.max_connections, ssl=await to_thread.run_sync(_tls, options)
+        ),
+        timeout=ClientTimeout(
+            total=None,
+            sock_connect=options.connect_timeout_seconds,
+            sock_read=options.read_timeout_seconds,
+        ),
+        headers={"user-agent": _USER_AGENT},
+        auto_decompress=False,
+    )
+
+
+def _tls(options: S3Options) -> ssl.SSLContext | bool:
+    if not options.verify_tls and not options.ca_bundle:
+        return False
+    return ssl.create_default_context(cafile=options.ca_bundle or get_cert_path(verify=True))
 
 
 @cache
@@ -129,40 +170,17 @@ def _load_models() -> Loader:
     loader = create_loader()
     loader.load_data("endpoints")
     loader.load_service_model("s3", "service-2", api_version=None)
-    rules = loader.load_service_model("s3", "endpoint-rule-set-1", api_version=None)
-    for parameter in UNUSED_PARAMETERS:
-        rules["parameters"].pop(parameter, None)
+    loader.load_service_model("s3", "endpoint-rule-set-1", api_version=None)
     return loader
 
 
-def _config(options: S3Options) -> AioConfig:
-    return AioConfig(
-        connect_timeout=options.connect_timeout_seconds,
-        read_timeout=options.read_timeout_seconds,
-        max_pool_connections=options.max_connections,
-        retries={"mode": "standard", "total_max_attempts": options.max_attempts},
-        signature_version="s3v4",
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        # The types of the arguments are checked before the program runs.
-        parameter_validation=False,
-        # Otherwise the library would put one together of fifteen parts for every request.
-        user_agent=_USER_AGENT,
-        s3={
-            "addressing_style": "path" if options.path_style else "auto",
-            "payload_signing_enabled": options.payload_check == "sha256",
-        },
-    )
-
-
-def _storage_arguments(options: S3Options, storage_class: str) -> StorageArguments:
-    arguments: StorageArguments = {}
+def _storage_headers(options: S3Options, storage_class: str) -> Mapping[str, str]:
+    headers = {}
     if storage_class:
-        # The store knows best which classes it has.
-        arguments["StorageClass"] = storage_class  # type: ignore[typeddict-item]
+        headers["x-amz-storage-class"] = storage_class
     if options.encryption != "none":
         # Buckets may refuse whatever does not say so.
-        arguments["ServerSideEncryption"] = options.encryption
+        headers["x-amz-server-side-encryption"] = options.encryption
         if options.kms_key_id:
-            arguments["SSEKMSKeyId"] = options.kms_key_id
-    return arguments
+            headers["x-amz-server-side-encryption-aws-kms-key-id"] = options.kms_key_id
+    return headers

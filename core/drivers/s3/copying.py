@@ -2,9 +2,10 @@
 
 from anyio import CancelScope
 
+from core.drivers.s3.bucket import Part
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.faults import was_outdated
-from core.drivers.s3.multipart import MultipartUpload, Part
+from core.drivers.s3.multipart import MultipartUpload
 from core.drivers.s3.options import MAX_PARTS, MIN_PART_BYTES
 from core.drivers.s3.parallel import for_each
 from core.drivers.s3.upload_state import Version, find_object
@@ -17,8 +18,8 @@ async def move_object(connection: S3Connection, source: str, destination: str) -
     """Copy an object and delete the first of the two, as `StorageDriver.move` does."""
     await copy_object(connection, source, destination)
     if source != destination:
-        async with connection.change(source) as client:
-            await client.delete_object(Bucket=connection.bucket, Key=connection.keys.key(source))
+        async with connection.change(source) as bucket:
+            await bucket.delete(connection.keys.key(source))
 
 
 async def copy_object(
@@ -53,13 +54,12 @@ async def _copy_version(
     if found.size > connection.options.copy_threshold_bytes:
         await _copy_large_object(connection, source, destination, found)
         return
-    async with connection.change(source) as client:
-        await client.copy_object(
-            Bucket=connection.bucket,
-            Key=connection.keys.key(destination),
-            CopySource={"Bucket": connection.bucket, "Key": connection.keys.key(source)},
-            CopySourceIfMatch=found.etag,
-            **connection.storage,
+    async with connection.change(source) as bucket:
+        await bucket.copy(
+            connection.keys.key(destination),
+            connection.keys.key(source),
+            found.etag,
+            connection.storage,
         )
 
 

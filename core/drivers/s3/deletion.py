@@ -93,22 +93,19 @@ async def _delete_keys(connection: S3Connection, keys: Sequence[str]) -> None:
     """Delete up to a page of keys; those that are gone already are no error."""
     path = connection.keys.path(keys[0])
     if len(keys) == 1:
-        async with connection.change(path) as client:
-            await client.delete_object(Bucket=connection.bucket, Key=keys[0])
+        async with connection.change(path) as bucket:
+            await bucket.delete(keys[0])
         return
     for attempt in range(connection.options.max_attempts):
-        async with connection.change(path) as client:
-            answer = await client.delete_objects(
-                Bucket=connection.bucket,
-                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
-            )
-        errors = [error for error in answer.get("Errors", ()) if error["Code"] != "NoSuchKey"]
+        async with connection.change(path) as bucket:
+            left = await bucket.delete_all(keys)
+        errors = [(key, code) for key, code in left if code != "NoSuchKey"]
         if not errors:
             return
-        path = connection.keys.path(errors[0]["Key"])
-        reason = f"DeleteObjects: {errors[0]['Code']}"
-        if any(error["Code"] not in _PASSING for error in errors):
+        path = connection.keys.path(errors[0][0])
+        reason = f"DeleteObjects: {errors[0][1]}"
+        if any(code not in _PASSING for _, code in errors):
             raise DriverUnavailable(path, reason)
-        keys = [error["Key"] for error in errors]
+        keys = [key for key, _ in errors]
         await sleep(_RETRY_SECONDS * 2**attempt)
     raise DriverUnavailable(path, reason)

@@ -21,6 +21,7 @@ from core.drivers.s3.deletion import delete_path
 from core.drivers.s3.listing import has_keys, list_directory
 from core.drivers.s3.multipart import MultipartUpload, find_uploads
 from core.drivers.s3.options import S3Options
+from core.drivers.s3.part_body import PartBody
 from core.drivers.s3.reader import open_s3_reader
 from core.drivers.s3.tails import delete_tail
 from core.drivers.s3.upload_state import UploadState, find_object, find_upload_state
@@ -55,12 +56,9 @@ class S3Driver(StorageDriver):
             return b"".join(chunks)
 
     async def put(self, path: str, content: bytes) -> None:
-        async with self._connection.change(path) as client:
-            await client.put_object(
-                Bucket=self._connection.bucket,
-                Key=self._connection.keys.key(path),
-                Body=content,
-                **self._connection.storage,
+        async with self._connection.change(path) as bucket:
+            await bucket.put(
+                self._connection.keys.key(path), PartBody(content), self._connection.storage
             )
 
     async def open_reader(self, path: str, start: int = 0, stop: int | None = None) -> DriverReader:
@@ -130,15 +128,9 @@ class S3Driver(StorageDriver):
                 appender.forget()
 
     async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
-        options = self._connection.options
-        if not options.redirect:
+        if not self._connection.options.redirect:
             return None
-        async with self._connection.signing(path) as client:
-            return await client.generate_presigned_url(
-                "get_object" if method == "GET" else "head_object",
-                Params={"Bucket": options.bucket, "Key": self._connection.keys.key(path)},
-                ExpiresIn=options.redirect_seconds,
-            )
+        return await self._connection.redirect_url(path, method)
 
     async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
         keys = self._connection.keys

@@ -1,36 +1,69 @@
-"""From what the library for S3 raises to driver errors, in one place."""
+"""What a store or the network says when it does not do what it is asked, as driver errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiohttp import ClientError as ConnectionFault
-from botocore.exceptions import BotoCoreError, ClientError
+from aiohttp import ClientError
+from botocore.exceptions import BotoCoreError
 
 from core.errors import DriverError, DriverUnavailable, PathNotFound, StorageFull
 
-__all__ = ["CONNECTION_FAULTS", "error_code", "is_outdated", "s3_faults", "was_outdated"]
+__all__ = ["CONNECTION_FAULTS", "S3Refusal", "s3_faults", "was_outdated"]
 
 _NOT_FOUND = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "507"})
 _OUTDATED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_PASSING = frozenset(
+    {
+        "InternalError",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+    }
+)
+_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
-CONNECTION_FAULTS = (BotoCoreError, ConnectionFault, OSError, TimeoutError)
-"""What is raised when no answer came, or only a part of one."""
+CONNECTION_FAULTS = (BotoCoreError, ClientError, OSError, TimeoutError)
+"""What is raised when no answer came, or only a part of one, or no credentials were found."""
 
 
-def error_code(error: ClientError) -> str:
-    """Return the code of a refusal, such as `SlowDown`."""
-    return error.response.get("Error", {}).get("Code", "")
+class S3Refusal(Exception):
+    """The store has answered, and has not done what it was asked.
 
+    Attributes:
+        operation: such as `PutObject`.
+        status: of the answer.
+        code: such as `SlowDown`; the status where an answer has none, as those to HEAD.
+    """
 
-def is_outdated(error: ClientError) -> bool:
-    """Say whether the object is not the one that the request made a condition."""
-    return error_code(error) in _OUTDATED
+    def __init__(self, operation: str, status: int, code: str = "") -> None:
+        self.operation = operation
+        self.status = status
+        self.code = code or str(status)
+        super().__init__(f"{operation}: {self.code} ({status})")
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may well succeed a little later."""
+        return self.status in _PASSING_STATUSES or self.code in _PASSING
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the object or the upload is not there."""
+        return self.code in _NOT_FOUND
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the object is not the one that the request made a condition."""
+        return self.code in _OUTDATED
 
 
 def was_outdated(error: DriverError) -> bool:
-    """Say the same of what `s3_faults` has made of the refusal."""
-    return isinstance(error.__cause__, ClientError) and is_outdated(error.__cause__)
+    """Say whether `s3_faults` has made this of a refusal for an outdated condition."""
+    return isinstance(error.__cause__, S3Refusal) and error.__cause__.is_outdated
 
 
 @contextmanager
@@ -41,15 +74,11 @@ def s3_faults(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except DriverError:
-        raise
-    except ClientError as error:
-        code = error_code(error)
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _NOT_FOUND:
-            raise PathNotFound(path) from error
-        if code in _FULL:
-            raise StorageFull(path) from error
-        raise DriverUnavailable(path, f"{error.operation_name}: {code} ({status})") from error
+    except S3Refusal as refusal:
+        if refusal.is_missing:
+            raise PathNotFound(path) from refusal
+        if refusal.code in _FULL:
+            raise StorageFull(path) from refusal
+        raise DriverUnavailable(path, str(refusal)) from refusal
     except CONNECTION_FAULTS as error:
         raise DriverUnavailable(path, type(error).__name__) from error

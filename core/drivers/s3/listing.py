@@ -1,19 +1,13 @@
 """What is stored below a prefix: pages of keys, and the entries of a directory."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
 
 from core.drivers.base import Entry
 from core.drivers.name_order import in_name_order
+from core.drivers.s3.bucket import ObjectsPage
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.keys import is_side_object
 from core.errors import PathNotFound
-
-if TYPE_CHECKING:
-    from types_aiobotocore_s3.type_defs import (
-        ListObjectsV2OutputTypeDef,
-        ListObjectsV2RequestTypeDef,
-    )
 
 __all__ = ["PAGE_KEYS", "first_keys", "has_keys", "key_pages", "list_directory"]
 
@@ -25,9 +19,9 @@ async def first_keys(
     connection: S3Connection, path: str, prefix: str, count: int = PAGE_KEYS
 ) -> tuple[Sequence[str], bool]:
     """Return the first keys with a prefix, and whether these are all."""
-    async with connection.call(path) as client:
-        page = await client.list_objects_v2(Bucket=connection.bucket, Prefix=prefix, MaxKeys=count)
-    return _keys(page), not page.get("IsTruncated", False)
+    async with connection.call(path) as bucket:
+        page = await bucket.list_objects(prefix, max_keys=count)
+    return page.keys, page.token is None
 
 
 async def has_keys(connection: S3Connection, path: str, prefix: str) -> bool:
@@ -40,8 +34,8 @@ async def key_pages(
     connection: S3Connection, path: str, prefix: str
 ) -> AsyncIterator[Sequence[str]]:
     """Yield all keys with a prefix, a page at a time."""
-    async for page in _pages(connection, path, {"Bucket": connection.bucket, "Prefix": prefix}):
-        yield _keys(page)
+    async for page in _pages(connection, path, prefix):
+        yield page.keys
 
 
 async def list_directory(
@@ -53,17 +47,10 @@ async def list_directory(
 
     async def entries() -> AsyncIterator[Entry]:
         nonlocal found
-        request: ListObjectsV2RequestTypeDef = {
-            "Bucket": connection.bucket,
-            "Prefix": prefix,
-            "Delimiter": "/",
-        }
-        if start_after:
-            request["StartAfter"] = prefix + start_after
-        async for page in _pages(connection, path, request):
+        behind = prefix + start_after if start_after else ""
+        async for page in _pages(connection, path, prefix, "/", behind):
             # Some stores sort by the keys and some by the names; in_name_order takes either.
-            keys = {common["Prefix"] for common in page.get("CommonPrefixes", ())}
-            keys.update(_keys(page))
+            keys = {*page.prefixes, *page.keys}
             found = found or bool(keys)
             for key in sorted(keys):
                 name = key.removeprefix(prefix)
@@ -84,16 +71,13 @@ async def list_directory(
 
 
 async def _pages(
-    connection: S3Connection, path: str, request: "ListObjectsV2RequestTypeDef"
-) -> "AsyncIterator[ListObjectsV2OutputTypeDef]":
-    while True:
-        async with connection.call(path) as client:
-            page = await client.list_objects_v2(**request)
+    connection: S3Connection, path: str, prefix: str, delimiter: str = "", start_after: str = ""
+) -> AsyncIterator[ObjectsPage]:
+    token: str | None = ""
+    while token is not None:
+        async with connection.call(path) as bucket:
+            page = await bucket.list_objects(
+                prefix, delimiter=delimiter, start_after=start_after, token=token
+            )
         yield page
-        if not page.get("IsTruncated", False):
-            return
-        request = {**request, "ContinuationToken": page["NextContinuationToken"]}
-
-
-def _keys(page: "ListObjectsV2OutputTypeDef") -> Sequence[str]:
-    return [item["Key"] for item in page.get("Contents", ())]
+        token = page.token

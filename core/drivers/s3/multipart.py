@@ -2,37 +2,20 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from anyio import CancelScope, to_thread
-from botocore.exceptions import ClientError
 
+from core.drivers.s3.bucket import Part
 from core.drivers.s3.connection import S3Connection
-from core.drivers.s3.faults import error_code
+from core.drivers.s3.faults import S3Refusal
 from core.drivers.s3.part_body import PartBody
 from core.errors import PathNotFound
 
-__all__ = ["MultipartUpload", "Part", "find_uploads", "md5"]
+__all__ = ["MultipartUpload", "find_uploads", "md5"]
 
 _ABORT_ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A part as the store has it.
-
-    Attributes:
-        number: its place, from 1.
-        etag: tells its content; the MD5 of it, unless the store encrypts with other keys than
-            its own.
-        size: in bytes.
-    """
-
-    number: int
-    etag: str
-    size: int
 
 
 async def md5(content: bytes | memoryview) -> str:
@@ -60,11 +43,9 @@ class MultipartUpload:
     @classmethod
     async def create(cls, connection: S3Connection, path: str) -> Self:
         """Begin an upload, also when the caller is cancelled, who has to see to its end."""
-        async with connection.change(path) as client:
-            answer = await client.create_multipart_upload(
-                Bucket=connection.bucket, Key=connection.keys.key(path), **connection.storage
-            )
-        return cls(connection, path, answer["UploadId"], None)
+        async with connection.change(path) as bucket:
+            upload_id = await bucket.create_upload(connection.keys.key(path), connection.storage)
+        return cls(connection, path, upload_id, None)
 
     async def send(self, number: int, content: PartBody) -> Part:
         """Store a part, in the place of one that had this number.
@@ -72,19 +53,11 @@ class MultipartUpload:
         Raises:
             PathNotFound: the upload is completed or aborted.
         """
-        size = len(content)
         doubtful, self._in_doubt = self._in_doubt, True
-        async with self._connection.call(self.path) as client:
-            answer = await client.upload_part(
-                Bucket=self._connection.bucket,
-                Key=self._key,
-                UploadId=self.upload_id,
-                PartNumber=number,
-                Body=content.body,
-                ContentLength=size,
-            )
+        async with self._connection.call(self.path) as bucket:
+            part = await bucket.send_part(self._key, self.upload_id, number, content)
         self._in_doubt = doubtful
-        return Part(number=number, etag=answer["ETag"], size=size)
+        return part
 
     async def copy(self, number: int, source_key: str, etag: str, start: int, stop: int) -> Part:
         """Store the bytes `[start, stop)` of an object as a part, within the store.
@@ -93,18 +66,12 @@ class MultipartUpload:
             DriverUnavailable: the object is not the one with this ETag, or there is none.
         """
         doubtful, self._in_doubt = self._in_doubt, True
-        async with self._connection.call(self.path) as client:
-            answer = await client.upload_part_copy(
-                Bucket=self._connection.bucket,
-                Key=self._key,
-                UploadId=self.upload_id,
-                PartNumber=number,
-                CopySource={"Bucket": self._connection.bucket, "Key": source_key},
-                CopySourceIfMatch=etag,
-                CopySourceRange=f"bytes={start}-{stop - 1}",
+        async with self._connection.call(self.path) as bucket:
+            part = await bucket.copy_part(
+                self._key, self.upload_id, number, source_key, etag, start, stop
             )
         self._in_doubt = doubtful
-        return Part(number=number, etag=answer["CopyPartResult"]["ETag"], size=stop - start)
+        return part
 
     async def parts(self) -> list[Part]:
         """Return all parts that the store has, by their numbers.
@@ -118,20 +85,14 @@ class MultipartUpload:
         parts: dict[int, Part] = {}
         marker = 0
         while True:
-            async with self._connection.call(self.path) as client:
-                page = await client.list_parts(
-                    Bucket=self._connection.bucket,
-                    Key=self._key,
-                    UploadId=self.upload_id,
-                    PartNumberMarker=marker,
-                )
-            for listed in page.get("Parts", ()):
-                number, size = listed["PartNumber"], listed["Size"]
-                if number not in parts or size > parts[number].size:
-                    parts[number] = Part(number=number, etag=listed["ETag"], size=size)
-            if not page.get("IsTruncated", False):
+            async with self._connection.call(self.path) as bucket:
+                page = await bucket.list_parts(self._key, self.upload_id, marker)
+            for part in page.parts:
+                if part.number not in parts or part.size > parts[part.number].size:
+                    parts[part.number] = part
+            if page.marker is None:
                 return [parts[number] for number in sorted(parts)]
-            marker = page["NextPartNumberMarker"]
+            marker = page.marker
 
     async def complete(self, parts: Sequence[Part]) -> str | None:
         """Make an object of `parts`, which have to be just those that the store has.
@@ -144,16 +105,8 @@ class MultipartUpload:
             DriverUnavailable: the store did not confirm, or has another part than this one.
         """
         try:
-            async with self._connection.change(self.path) as client:
-                answer = await client.complete_multipart_upload(
-                    Bucket=self._connection.bucket,
-                    Key=self._key,
-                    UploadId=self.upload_id,
-                    MultipartUpload={
-                        "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-                    },
-                )
-                return answer.get("ETag")
+            async with self._connection.change(self.path) as bucket:
+                return await bucket.complete_upload(self._key, self.upload_id, parts) or None
         except PathNotFound:
             # Its answer may have been lost the first time.
             if not await self._is_completed(parts):
@@ -164,13 +117,11 @@ class MultipartUpload:
         """Discard all parts. An upload that is gone already is no error."""
         with CancelScope(shield=True):
             for _ in range(_ABORT_ATTEMPTS):
-                async with self._connection.change(self.path) as client:
+                async with self._connection.change(self.path) as bucket:
                     try:
-                        await client.abort_multipart_upload(
-                            Bucket=self._connection.bucket, Key=self._key, UploadId=self.upload_id
-                        )
-                    except ClientError as error:
-                        if error_code(error) != "NoSuchUpload":
+                        await bucket.abort_upload(self._key, self.upload_id)
+                    except S3Refusal as refusal:
+                        if refusal.code != "NoSuchUpload":
                             raise
                 # A part that was still on its way may come after the first abort.
                 if not self._in_doubt or not await self.exists():
@@ -179,13 +130,8 @@ class MultipartUpload:
     async def exists(self) -> bool:
         """Say whether the upload is neither completed nor aborted."""
         try:
-            async with self._connection.call(self.path) as client:
-                await client.list_parts(
-                    Bucket=self._connection.bucket,
-                    Key=self._key,
-                    UploadId=self.upload_id,
-                    MaxParts=1,
-                )
+            async with self._connection.call(self.path) as bucket:
+                await bucket.list_parts(self._key, self.upload_id, max_parts=1)
         except PathNotFound:
             return False
         return True
@@ -198,35 +144,24 @@ class MultipartUpload:
             return False
         expected = f'"{await md5(digests)}-{len(parts)}"'
         try:
-            async with self._connection.call(self.path) as client:
-                found = await client.head_object(Bucket=self._connection.bucket, Key=self._key)
+            async with self._connection.call(self.path) as bucket:
+                found = await bucket.head(self._key)
         except PathNotFound:
             return False
         size = sum(part.size for part in parts)
-        return found["ETag"] == expected and found["ContentLength"] == size
+        return found.etag == expected and found.size == size
 
 
 async def find_uploads(
     connection: S3Connection, path: str, prefix: str
 ) -> AsyncIterator[MultipartUpload]:
     """Yield the unfinished uploads of all keys with a prefix."""
-    key_marker = upload_marker = ""
-    while True:
-        async with connection.call(path) as client:
-            page = await client.list_multipart_uploads(
-                Bucket=connection.bucket,
-                Prefix=prefix,
-                KeyMarker=key_marker,
-                UploadIdMarker=upload_marker,
-            )
-        for found in page.get("Uploads", ()):
+    marker: tuple[str, str] | None = ("", "")
+    while marker is not None:
+        async with connection.call(path) as bucket:
+            page = await bucket.list_uploads(prefix, *marker)
+        for found in page.uploads:
             yield MultipartUpload(
-                connection,
-                connection.keys.path(found["Key"]),
-                found["UploadId"],
-                found["Initiated"],
+                connection, connection.keys.path(found.key), found.upload_id, found.started_at
             )
-        if not page.get("IsTruncated", False):
-            return
-        key_marker = page["NextKeyMarker"]
-        upload_marker = page.get("NextUploadIdMarker", "")
+        marker = page.marker

@@ -1,8 +1,7 @@
 """The content of one part, from being gathered until the store has it."""
 
 from collections.abc import Iterator
-from io import SEEK_CUR, SEEK_END, SEEK_SET
-from typing import IO, Any, cast
+from typing import Any
 
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload, register_payload
@@ -14,7 +13,7 @@ _JOINED_BYTES = 64 * 1024
 
 
 class PartBody:
-    """Bytes in blocks that never move, as much of a file as the library needs to sign and send it.
+    """Bytes in blocks that never move.
 
     A buffer that grows would be copied again and again, and the holes that it leaves between the
     others of a process would take as much memory as all of them.
@@ -23,16 +22,10 @@ class PartBody:
     def __init__(self, content: bytes = b"") -> None:
         self._blocks: list[bytes | bytearray] = [content] if content else []
         self._size = len(content)
-        self._position = 0
 
     def __len__(self) -> int:
         """Return the number of bytes."""
         return self._size
-
-    @property
-    def body(self) -> IO[bytes]:
-        """Itself, as the types of the library want it."""
-        return cast("IO[bytes]", self)
 
     def append(self, chunk: memoryview) -> None:
         """Add a copy of `chunk` to the end."""
@@ -48,27 +41,6 @@ class PartBody:
     def blocks(self) -> Iterator[bytes | bytearray]:
         """Yield all of the content, piece by piece."""
         yield from self._blocks
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes from the position on, and move it behind them."""
-        stop = self._size if size < 0 else min(self._position + size, self._size)
-        pieces, start = [], 0
-        for block in self._blocks:
-            if start < stop and start + len(block) > self._position:
-                pieces.append(block[max(0, self._position - start) : stop - start])
-            start += len(block)
-        self._position = max(self._position, stop)
-        return b"".join(pieces)
-
-    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Move the position to where the next `read` begins, and return it."""
-        base = {SEEK_SET: 0, SEEK_CUR: self._position, SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
 
 
 class _PartPayload(Payload):

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from core.drivers.owned_tasks import OwnedTasks
-from core.drivers.s3.multipart import MultipartUpload, Part
+from core.drivers.s3.bucket import Part
+from core.drivers.s3.multipart import MultipartUpload
 from core.drivers.s3.options import S3Options
 from core.drivers.s3.part_body import PartBody
 

@@ -1,17 +1,12 @@
 """A range of an object, from a response that is continued where it breaks."""
 
-from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
+from aiohttp import ClientResponse
 
 from core.drivers.base import DriverReader
 from core.drivers.breaks import Breaks
 from core.drivers.s3.connection import S3Connection
-from core.drivers.s3.faults import CONNECTION_FAULTS, error_code
+from core.drivers.s3.faults import CONNECTION_FAULTS, S3Refusal
 from core.errors import DriverUnavailable, PathNotFound
-
-if TYPE_CHECKING:
-    from aiobotocore.response import StreamingBody
 
 __all__ = ["open_s3_reader"]
 
@@ -22,39 +17,34 @@ async def open_s3_reader(
     """Open the bytes `[start, stop)` of a file by one request, as `StorageDriver.open_reader`."""
     key = connection.keys.key(path)
     if stop is None or stop > start:
-        async with connection.call(path) as client:
+        async with connection.call(path) as bucket:
             try:
-                if start == 0 and stop is None:
-                    found = await client.get_object(Bucket=connection.bucket, Key=key)
-                else:
-                    found = await client.get_object(
-                        Bucket=connection.bucket, Key=key, Range=_range(start, stop)
-                    )
-            except ClientError as error:
-                if error_code(error) not in {"InvalidRange", "416"}:
+                found = await bucket.open(key, _range(start, stop))
+            except S3Refusal as refusal:
+                if refusal.code not in {"InvalidRange", "416"}:
                     raise
             else:
-                content_range = found.get("ContentRange", "")
-                length = found["ContentLength"]
+                content_range = found.headers.get("Content-Range", "")
+                length = int(found.headers["Content-Length"])
                 size = int(content_range.rpartition("/")[2]) if content_range else length
                 return _S3Reader(
                     connection,
                     path,
-                    body=found["Body"],
-                    etag=found["ETag"],
+                    body=found,
+                    etag=found.headers["ETag"],
                     size=size,
                     start=start,
                     stop=start + length,
                 )
     # The range is empty, and only the size of the file is left to be known.
-    async with connection.call(path) as client:
-        head = await client.head_object(Bucket=connection.bucket, Key=key)
+    async with connection.call(path) as bucket:
+        head = await bucket.head(key)
     return _S3Reader(
         connection,
         path,
         body=None,
-        etag=head["ETag"],
-        size=head["ContentLength"],
+        etag=head.etag,
+        size=head.size,
         start=start,
         stop=start,
     )
@@ -66,7 +56,7 @@ class _S3Reader(DriverReader):
         connection: S3Connection,
         path: str,
         *,
-        body: "StreamingBody | None",
+        body: ClientResponse | None,
         etag: str,
         size: int,
         start: int,
@@ -107,24 +97,22 @@ class _S3Reader(DriverReader):
     async def _read(self, max_bytes: int) -> bytes:
         if self._body is None:
             self._body = await self._continued()
-        return await self._body.read(max_bytes)
+        return await self._body.content.read(max_bytes)
 
-    async def _continued(self) -> "StreamingBody":
+    async def _continued(self) -> ClientResponse:
         """Ask for the rest of the range, of the very object that was opened."""
         try:
-            async with self._connection.call(self._path) as client:
-                found = await client.get_object(
-                    Bucket=self._connection.bucket,
-                    Key=self._connection.keys.key(self._path),
-                    Range=_range(self._position, self._stop),
-                    IfMatch=self._etag,
+            async with self._connection.call(self._path) as bucket:
+                found = await bucket.open(
+                    self._connection.keys.key(self._path),
+                    {**_range(self._position, self._stop), "if-match": self._etag},
                 )
         except PathNotFound as error:
             raise DriverUnavailable(self._path, "was deleted while it was read") from error
-        if found["ContentLength"] != self._stop - self._position:
-            found["Body"].close()
+        if found.content_length != self._stop - self._position:
+            found.close()
             raise DriverUnavailable(self._path, "the store gave another range")
-        return found["Body"]
+        return found
 
     def _close_body(self) -> None:
         body, self._body = self._body, None
@@ -132,5 +120,7 @@ class _S3Reader(DriverReader):
             body.close()
 
 
-def _range(start: int, stop: int | None) -> str:
-    return f"bytes={start}-" if stop is None else f"bytes={start}-{stop - 1}"
+def _range(start: int, stop: int | None) -> dict[str, str]:
+    if start == 0 and stop is None:
+        return {}
+    return {"range": f"bytes={start}-" if stop is None else f"bytes={start}-{stop - 1}"}

@@ -4,15 +4,16 @@ The store has them as the upload's last part too, so that nothing is lost withou
 a part cannot be read, and one that is smaller than the least part cannot be followed by another.
 """
 
+from core.drivers.s3.bucket import Part
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.keys import TAIL
-from core.drivers.s3.multipart import Part, md5
+from core.drivers.s3.multipart import md5
 from core.drivers.s3.part_body import PartBody
 from core.errors import PathNotFound
 
 __all__ = ["delete_tail", "get_tail", "put_tail"]
 
-_PART_ETAG = "part-etag"
+_PART_ETAG = "x-amz-meta-part-etag"
 
 
 async def put_tail(
@@ -27,37 +28,31 @@ async def put_tail(
         part: is noted with the content where its ETag is not the MD5 of it.
     """
     metadata = {} if part is None else {_PART_ETAG: part.etag.strip('"')}
-    async with connection.change(path) as client:
-        answer = await client.put_object(
-            Bucket=connection.bucket,
-            Key=connection.keys.key(path) + TAIL,
-            Body=content.body,
-            Metadata=metadata,
-            **connection.short_storage,
+    async with connection.change(path) as bucket:
+        return await bucket.put(
+            connection.keys.key(path) + TAIL, content, {**metadata, **connection.short_storage}
         )
-    return answer["ETag"]
 
 
 async def get_tail(connection: S3Connection, path: str, part: Part) -> bytes | None:
     """Return the content of `part`, or None if it was not kept, or is not that of this part."""
     try:
-        async with connection.call(path) as client:
-            found = await client.get_object(
-                Bucket=connection.bucket, Key=connection.keys.key(path) + TAIL
-            )
-            async with found["Body"] as body:
-                if found["ContentLength"] != part.size:
-                    return None
-                content = await body.read()
+        async with (
+            connection.call(path) as bucket,
+            await bucket.open(connection.keys.key(path) + TAIL) as found,
+        ):
+            if found.content_length != part.size:
+                return None
+            content = await found.read()
     except PathNotFound:
         return None
     etag = part.etag.strip('"')
-    if found["Metadata"].get(_PART_ETAG) == etag or await md5(content) == etag:
+    if found.headers.get(_PART_ETAG) == etag or await md5(content) == etag:
         return content
     return None
 
 
 async def delete_tail(connection: S3Connection, path: str) -> None:
     """Delete what was kept, if anything was."""
-    async with connection.change(path) as client:
-        await client.delete_object(Bucket=connection.bucket, Key=connection.keys.key(path) + TAIL)
+    async with connection.change(path) as bucket:
+        await bucket.delete(connection.keys.key(path) + TAIL)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from core.drivers.s3.bucket import Part
 from core.drivers.s3.connection import S3Connection
-from core.drivers.s3.multipart import MultipartUpload, Part, find_uploads
+from core.drivers.s3.multipart import MultipartUpload, find_uploads
 from core.drivers.s3.parallel import both
 from core.errors import PathNotFound
 
@@ -90,15 +91,11 @@ class UploadState:
 async def find_object(connection: S3Connection, path: str) -> StoredObject | None:
     """Return what the store tells of the object at a path, or None if there is none."""
     try:
-        async with connection.call(path) as client:
-            found = await client.head_object(
-                Bucket=connection.bucket, Key=connection.keys.key(path)
-            )
+        async with connection.call(path) as bucket:
+            found = await bucket.head(connection.keys.key(path))
     except PathNotFound:
         return None
-    return StoredObject(
-        size=found["ContentLength"], etag=found["ETag"], modified_at=found["LastModified"]
-    )
+    return StoredObject(size=found.size, etag=found.etag, modified_at=found.modified_at)
 
 
 async def find_upload_state(connection: S3Connection, path: str) -> UploadState | None:

@@ -60,12 +60,11 @@ class S3Writer(FileWriter):
                 await upload.abort()
 
     async def _put(self) -> None:
-        async with self._connection.change(self._path) as client:
-            await client.put_object(
-                Bucket=self._connection.bucket,
-                Key=self._connection.keys.key(self._path),
-                Body=self._stream.gathered.body,
-                **self._connection.storage,
+        async with self._connection.change(self._path) as bucket:
+            await bucket.put(
+                self._connection.keys.key(self._path),
+                self._stream.gathered,
+                self._connection.storage,
             )
 
     async def _open_upload(self) -> MultipartUpload:
