@@ -5,11 +5,11 @@ from functools import cache
 from typing import Any
 
 import boto3
-from aiohttp import ClientResponse
 from anyio import to_thread
 from botocore.config import Config
 
 from core.drivers import CheckedDriver, StorageDriver
+from core.drivers.http import HttpAnswer
 from core.drivers.s3 import S3Driver
 from core.drivers.s3.transport import Request
 from tests.servers.seaweedfs import S3Server
@@ -30,7 +30,7 @@ async def watch_requests(driver: StorageDriver, see: Callable[[Request], None]) 
         transport = bucket._transport
     send = transport._send
 
-    async def watched(request: Request) -> ClientResponse:
+    async def watched(request: Request) -> HttpAnswer:
         see(request)
         return await send(request)
 

@@ -128,4 +128,5 @@ async def test_requests_go_through_the_proxy_of_the_environment(
     monkeypatch.setenv("no_proxy", excepted)
     settings = {"endpoint_url": "http://10.0.0.1:9000", "region": "x"}
     async with opened(**settings) as (_, transport):
-        assert transport._proxy == expected
+        proxy = transport._pool._proxy
+        assert (proxy and f"http://{proxy.host}:{proxy.port}") == expected

@@ -3,8 +3,6 @@
 import random
 
 import pytest
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 
 from core.drivers.s3.part_body import PartBody
 
@@ -39,21 +37,3 @@ def test_a_chunk_is_copied_as_its_buffer_is_used_again() -> None:
         body.append(memoryview(buffer)[:size])
     buffer[:] = b"b" * len(buffer)
     assert set(b"".join(body.blocks())) == {ord("a")}
-
-
-async def test_a_body_is_sent_whole_and_can_be_sent_again() -> None:
-    received = []
-
-    async def take(request: web.Request) -> web.Response:
-        received.append(await request.read())
-        assert request.headers["Content-Length"] == str(len(received[-1]))
-        return web.Response()
-
-    application = web.Application(client_max_size=2**30)
-    application.router.add_put("/", take)
-    body, content = gather(7)
-    async with TestServer(application) as server, ClientSession() as session:
-        for sent in (body, body, PartBody()):
-            async with session.put(server.make_url("/"), data=sent) as answer:
-                assert answer.status == 200
-    assert received == [content, content, b""]

@@ -11,8 +11,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, unquote_plus
 from xml.etree.ElementTree import Element
 
-from aiohttp import ClientResponse
-
+from core.drivers.http import HttpAnswer
 from core.drivers.s3.documents import completion, deletion, parse, text_of
 from core.drivers.s3.options import PayloadCheck
 from core.drivers.s3.part_body import PartBody
@@ -102,9 +101,9 @@ class Bucket:
     async def put(self, key: str, content: PartBody, headers: Mapping[str, str] = _NOTHING) -> str:
         """Store an object, and return its ETag."""
         answer = await self._send("PutObject", key, _NOTHING, headers, content)
-        return answer.headers["ETag"]
+        return answer.headers["etag"]
 
-    async def open(self, key: str, headers: Mapping[str, str] = _NOTHING) -> ClientResponse:
+    async def open(self, key: str, headers: Mapping[str, str] = _NOTHING) -> HttpAnswer:
         """Return the answer with an object, or with the range that `headers` ask for."""
         return await self._transport.open(
             Request(
@@ -119,11 +118,11 @@ class Bucket:
     async def head(self, key: str) -> ObjectHead:
         """Return what there is to know about an object."""
         headers = (await self._ask("HeadObject", "HEAD", key)).headers
-        modified_at = parsedate_to_datetime(headers["Last-Modified"])
-        date = headers.get("Date")
+        modified_at = parsedate_to_datetime(headers["last-modified"])
+        date = headers.get("date")
         return ObjectHead(
-            size=int(headers["Content-Length"]),
-            etag=headers["ETag"],
+            size=int(headers["content-length"]),
+            etag=headers["etag"],
             modified_at=modified_at,
             asked_at=parsedate_to_datetime(date) if date else datetime.now(UTC),
         )
@@ -193,7 +192,7 @@ class Bucket:
         """Store a part, in the place of one that had this number."""
         query = {"partNumber": str(number), "uploadId": upload_id}
         answer = await self._send("UploadPart", key, query, _NOTHING, content)
-        return Part(number=number, etag=answer.headers["ETag"], size=len(content))
+        return Part(number=number, etag=answer.headers["etag"], size=len(content))
 
     async def copy_part(
         self, key: str, upload_id: str, number: int, source: str, etag: str, start: int, stop: int

@@ -99,10 +99,10 @@ class S3Claims(ClaimStore):
                 self._connection.call(path) as bucket,
                 await bucket.open(self._key(path)) as found,
             ):
-                stored = await found.read()
+                stored = await found.read_all()
         except PathNotFound:
             return None
-        return found.headers["ETag"] if stored.startswith(owner) else None
+        return found.headers["etag"] if stored.startswith(owner) else None
 
     def _key(self, path: str) -> str:
         return self._connection.keys.key(path) + CLAIM

@@ -7,22 +7,21 @@ files and variables with settings, and every source of credentials. What is sent
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
-from urllib.request import getproxies, proxy_bypass
 
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from anyio import CancelScope, Lock, to_thread
 from botocore.exceptions import NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader, create_loader
 
 from core.drivers.base import RedirectMethod
+from core.drivers.http import HttpPool, environment_proxy
 from core.drivers.s3.bucket import Bucket
 from core.drivers.s3.faults import s3_faults
 from core.drivers.s3.keys import Keys
@@ -34,11 +33,9 @@ from core.drivers.s3.transport import Transport
 __all__ = ["S3Connection"]
 
 
-_USER_AGENT = "moorage"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
+    pool: HttpPool
     bucket: Bucket
     redirect_place: Place
     redirect_signer: Signer
@@ -60,7 +57,6 @@ class S3Connection:
         self.keys = Keys(options.root_prefix)
         self.storage = _storage_headers(options, options.storage_class)
         self.short_storage = _storage_headers(options, "")
-        self._stack = AsyncExitStack()
         self._opening = Lock()
         self._opened: _Opened | None = None
 
@@ -90,8 +86,9 @@ class S3Connection:
 
     async def aclose(self) -> None:
         """Close all connections. A second call does nothing."""
-        self._opened = None
-        await self._stack.aclose()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.pool.close()
 
     async def _open(self) -> _Opened:
         if self._opened is None:
@@ -120,11 +117,19 @@ class S3Connection:
         redirect_place = place
         if options.redirect_endpoint_url:
             redirect_place = await _find_place(session, options, options.redirect_endpoint_url)
-        client = await self._stack.enter_async_context(await _open_client(options))
-        proxy = None if proxy_bypass(place.host) else getproxies().get(place.scheme)
+        pool = HttpPool(
+            place.scheme,
+            place.host,
+            tls=await to_thread.run_sync(_tls, options),
+            proxy=environment_proxy(place.scheme, place.host),
+            max_connections=options.max_connections,
+            connect_timeout_seconds=options.connect_timeout_seconds,
+            timeout_seconds=options.read_timeout_seconds,
+        )
         signer = Signer(credentials, place.region)
-        transport = Transport(place, signer, client, options.max_attempts, proxy)
+        transport = Transport(place, signer, pool, options.max_attempts)
         return _Opened(
+            pool=pool,
             bucket=Bucket(transport, options.bucket, options.payload_check),
             redirect_place=redirect_place,
             redirect_signer=Signer(credentials, redirect_place.region),
@@ -143,25 +148,12 @@ async def _find_place(session: aioboto3.Session, options: S3Options, endpoint_ur
         return await find_place(client, options.bucket)
 
 
-async def _open_client(options: S3Options) -> ClientSession:
-    return ClientSession(
-        connector=TCPConnector(
-            limit=options.max_connections, ssl=await to_thread.run_sync(_tls, options)
-        ),
-        timeout=ClientTimeout(
-            total=None,
-            sock_connect=options.connect_timeout_seconds,
-            sock_read=options.read_timeout_seconds,
-        ),
-        headers={"user-agent": _USER_AGENT},
-        auto_decompress=False,
-    )
-
-
-def _tls(options: S3Options) -> ssl.SSLContext | bool:
+def _tls(options: S3Options) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.ca_bundle or get_cert_path(verify=True))
     if not options.verify_tls and not options.ca_bundle:
-        return False
-    return ssl.create_default_context(cafile=options.ca_bundle or get_cert_path(verify=True))
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 @cache

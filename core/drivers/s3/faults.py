@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from xml.etree.ElementTree import ParseError
 
-from aiohttp import ClientError
 from botocore.exceptions import BotoCoreError
 
 from core.errors import DriverError, DriverUnavailable, PathNotFound, StorageFull
@@ -26,8 +26,8 @@ _PASSING = frozenset(
 )
 _PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
-CONNECTION_FAULTS = (BotoCoreError, ClientError, OSError, TimeoutError)
-"""What is raised when no answer came, or only a part of one, or no credentials were found."""
+CONNECTION_FAULTS = (BotoCoreError, OSError, TimeoutError, ParseError)
+"""What is raised when no answer came, or one that cannot be read, or no credentials were found."""
 
 
 class S3Refusal(Exception):

@@ -1,10 +1,6 @@
 """The content of one part, from being gathered until the store has it."""
 
-from collections.abc import Iterator
-from typing import Any
-
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload, register_payload
+from collections.abc import Sequence
 
 __all__ = ["PartBody"]
 
@@ -38,36 +34,6 @@ class PartBody:
         else:
             self._blocks.append(bytearray(chunk))
 
-    def blocks(self) -> Iterator[bytes | bytearray]:
-        """Yield all of the content, piece by piece."""
-        yield from self._blocks
-
-
-class _PartPayload(Payload):
-    """Sends the blocks as they are, however often it is asked to."""
-
-    _autoclose = True
-    _value: PartBody
-
-    def __init__(self, value: PartBody, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(value, *args, **kwargs)
-        self._size = len(value)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the content as a text."""
-        return b"".join(self._value.blocks()).decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all of it."""
-        for block in self._value.blocks():
-            await writer.write(block)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        """Send all of it, of which the connection takes no more than was announced."""
-        del content_length
-        await self.write(writer)
-
-
-register_payload(_PartPayload, PartBody)
+    def blocks(self) -> Sequence[bytes | bytearray]:
+        """Return all of the content in pieces."""
+        return self._blocks

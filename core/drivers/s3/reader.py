@@ -1,9 +1,8 @@
 """A range of an object, from a response that is continued where it breaks."""
 
-from aiohttp import ClientResponse
-
 from core.drivers.base import DriverReader
 from core.drivers.breaks import Breaks
+from core.drivers.http import HttpAnswer
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.faults import CONNECTION_FAULTS, S3Refusal
 from core.errors import DriverUnavailable, PathNotFound
@@ -24,14 +23,14 @@ async def open_s3_reader(
                 if refusal.code not in {"InvalidRange", "416"}:
                     raise
             else:
-                content_range = found.headers.get("Content-Range", "")
-                length = int(found.headers["Content-Length"])
+                content_range = found.headers.get("content-range", "")
+                length = int(found.headers["content-length"])
                 size = int(content_range.rpartition("/")[2]) if content_range else length
                 return _S3Reader(
                     connection,
                     path,
                     body=found,
-                    etag=found.headers["ETag"],
+                    etag=found.headers["etag"],
                     size=size,
                     start=start,
                     stop=start + length,
@@ -56,7 +55,7 @@ class _S3Reader(DriverReader):
         connection: S3Connection,
         path: str,
         *,
-        body: ClientResponse | None,
+        body: HttpAnswer | None,
         etag: str,
         size: int,
         start: int,
@@ -97,9 +96,9 @@ class _S3Reader(DriverReader):
     async def _read(self, max_bytes: int) -> bytes:
         if self._body is None:
             self._body = await self._continued()
-        return await self._body.content.read(max_bytes)
+        return await self._body.read(max_bytes)
 
-    async def _continued(self) -> ClientResponse:
+    async def _continued(self) -> HttpAnswer:
         """Ask for the rest of the range, of the very object that was opened."""
         try:
             async with self._connection.call(self._path) as bucket:
@@ -109,7 +108,7 @@ class _S3Reader(DriverReader):
                 )
         except PathNotFound as error:
             raise DriverUnavailable(self._path, "was deleted while it was read") from error
-        if found.content_length != self._stop - self._position:
+        if found.length != self._stop - self._position:
             found.close()
             raise DriverUnavailable(self._path, "the store gave another range")
         return found

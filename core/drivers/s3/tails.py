@@ -41,9 +41,9 @@ async def get_tail(connection: S3Connection, path: str, part: Part) -> bytes | N
             connection.call(path) as bucket,
             await bucket.open(connection.keys.key(path) + TAIL) as found,
         ):
-            if found.content_length != part.size:
+            if found.length != part.size:
                 return None
-            content = await found.read()
+            content = await found.read_all()
     except PathNotFound:
         return None
     etag = part.etag.strip('"')

@@ -4,10 +4,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiohttp import ClientResponse, ClientSession, hdrs
 from anyio import sleep
-from yarl import URL
 
+from core.drivers.http import HttpAnswer, HttpPool
 from core.drivers.s3.documents import error_code
 from core.drivers.s3.faults import CONNECTION_FAULTS, S3Refusal
 from core.drivers.s3.part_body import PartBody
@@ -20,9 +19,9 @@ NO_CONTENT = PartBody()
 
 _SUCCESS = range(200, 300)
 _LONGEST_PAUSE_SECONDS = 20
-_JOINED_BYTES = 64 * 1024
 _BEGINNING_BYTES = 512
-_SKIPPED_HEADERS = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+_USER_AGENT = "moorage"
+_WITHOUT_LENGTH = frozenset({"GET", "HEAD", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a store has answered, as a whole; its headers are found by names in any case."""
+    """What a store has answered, as a whole; names of headers are in lower case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -66,15 +65,13 @@ class Transport:
         self,
         place: Place,
         signer: Signer,
-        session: ClientSession,
+        pool: HttpPool,
         max_attempts: int,
-        proxy: str | None,
     ) -> None:
         self._place = place
         self._signer = signer
-        self._session = session
+        self._pool = pool
         self._max_attempts = max_attempts
-        self._proxy = proxy
 
     async def ask(self, request: Request) -> Answer:
         """Send a request and return the whole answer.
@@ -83,61 +80,50 @@ class Transport:
             S3Refusal: the store has not done it; an answer of success may tell that too.
             CONNECTION_FAULTS: no answer came.
         """
-        response, body = await self._carry_out(request, is_whole=True)
-        return Answer(response.headers, body)
+        answer, body = await self._carry_out(request, is_whole=True)
+        return Answer(answer.headers, body)
 
-    async def open(self, request: Request) -> ClientResponse:
+    async def open(self, request: Request) -> HttpAnswer:
         """Send a request and return its answer as soon as that begins, for the caller to close.
 
         Raises:
             S3Refusal: the store has not done it.
             CONNECTION_FAULTS: no answer came.
         """
-        response, _ = await self._carry_out(request, is_whole=False)
-        return response
+        answer, _ = await self._carry_out(request, is_whole=False)
+        return answer
 
-    async def _carry_out(self, request: Request, *, is_whole: bool) -> tuple[ClientResponse, bytes]:
+    async def _carry_out(self, request: Request, *, is_whole: bool) -> tuple[HttpAnswer, bytes]:
         attempt = 0
         while True:
             attempt += 1
             try:
-                response = await self._send(request)
-                if response.status in _SUCCESS and not is_whole:
-                    return response, b""
-                async with response:
-                    body = await response.read()
-                refusal = _refusal(request, response.status, body)
+                answer = await self._send(request)
+                if answer.status in _SUCCESS and not is_whole:
+                    return answer, b""
+                async with answer:
+                    body = await answer.read_all()
+                refusal = _refusal(request, answer.status, body)
             except CONNECTION_FAULTS:
                 if attempt >= self._max_attempts:
                     raise
             else:
                 if refusal is None:
-                    return response, body
+                    return answer, body
                 if attempt >= self._max_attempts or not refusal.is_passing:
                     raise refusal
             await sleep(min(random.random() * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))  # noqa: S311
 
-    async def _send(self, request: Request) -> ClientResponse:
+    async def _send(self, request: Request) -> HttpAnswer:
         place, content = self._place, request.content
         path, query = place.path(request.key), encode_query(request.query)
         headers = {**request.headers, "host": place.host}
         await self._signer.sign(request.method, path, query, headers)
-        return await self._session.request(
-            request.method,
-            URL(f"{place.scheme}://{place.host}{path}{'?' if query else ''}{query}", encoded=True),
-            headers=headers,
-            data=_body(content),
-            skip_auto_headers=_SKIPPED_HEADERS,
-            allow_redirects=False,
-            proxy=self._proxy,
-        )
-
-
-def _body(content: PartBody) -> PartBody | bytes | None:
-    # What is small is sent together with the headers.
-    if len(content) <= _JOINED_BYTES:
-        return b"".join(content.blocks()) or None
-    return content
+        headers["user-agent"] = _USER_AGENT
+        if content or request.method not in _WITHOUT_LENGTH:
+            headers["content-length"] = str(len(content))
+        target = f"{path}?{query}" if query else path
+        return await self._pool.send(request.method, target, headers, content.blocks())
 
 
 def _refusal(request: Request, status: int, body: bytes) -> S3Refusal | None:
