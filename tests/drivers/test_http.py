@@ -445,7 +445,10 @@ async def test_what_is_encrypted_goes_through_a_tunnel(certificate: Path, *, ref
                     sink.write(piece)
                 sink.close()
 
-            await asyncio.gather(pump(reader, back), pump(there, writer))
+            try:
+                await asyncio.gather(pump(reader, back), pump(there, writer))
+            finally:
+                back.close()
 
         async with serving(tunnel) as proxy_server:
             async with pool_of(

@@ -6,7 +6,7 @@ transport straight into blocks that are handed on as they are filled.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import httptools
@@ -17,6 +17,9 @@ _SCRATCH_BYTES = 64 * 1024
 _BLOCK_BYTES = 256 * 1024
 _MOST_READY_BYTES = 1024 * 1024
 """What may wait to be read before the store is kept waiting."""
+
+_JOINED_BYTES = 64 * 1024
+"""What is sent together with the head, in one call of the system."""
 
 _WRITE_AHEAD_BYTES = 512 * 1024
 _CONTINUE = range(100, 200)
@@ -98,8 +101,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """
         self._forget(without_content=without_content)
         self._read_on()
-        self._transport.write(head)
-        for piece in content:
+        for piece in _joined(head, content):
             self._transport.write(piece)
             while not self._is_writable and self._head is None:
                 await self._wait()
@@ -277,6 +279,18 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._head is not None and "transfer-encoding" not in self._head.headers:
             self._is_ended = True
         self._wake()
+
+
+def _joined(head: bytes, content: Iterable[bytes | bytearray]) -> Iterator[bytes | bytearray]:
+    """Yield a request in pieces, with small content in one with its head."""
+    pieces = iter(content)
+    first = next(pieces, b"")
+    if len(first) <= _JOINED_BYTES:
+        yield head + first
+    else:
+        yield head
+        yield first
+    yield from pieces
 
 
 def _length(text: str | None) -> int | None:
