@@ -419,11 +419,15 @@ class StorageDriver(ABC):
 
     async def _clean_up(self, path: str) -> None:
         try:
-            await self.delete(path)
+            await self._delete_leftovers(path)
         except PathNotFound:
             return
         except DriverError as error:
             _log.warning("leftovers were not deleted", path=path, reason=str(error))
+
+    async def _delete_leftovers(self, path: str) -> None:
+        """Delete what nobody needs, for `CleanUp`, which forgives what is overlooked."""
+        await self.delete(path)
 
     async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
         """Return a URL at which anyone may read the file for some minutes, or None.

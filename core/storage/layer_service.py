@@ -141,11 +141,13 @@ class LayerService:
         """
         if not self._driver.flat:
             return await self.resume(upload_id, algorithm)
+        if not _is_upload_id(upload_id):
+            raise self._unknown(upload_id)
         upload = LayerUpload(
             self._driver,
             self._name,
             upload_id,
-            started_at=await self._find_start(upload_id),
+            started_at=None,
             offset=0,
             algorithm=algorithm,
         )

@@ -46,7 +46,7 @@ class LayerUpload(AsyncResource):
 
     Attributes:
         upload_id: a UUID.
-        started_at: when it was started, whole seconds, UTC; for timing out what was left behind.
+        started_at: when it was started, whole seconds, UTC; None where that was not looked up.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class LayerUpload(AsyncResource):
         name: RepositoryName,
         upload_id: str,
         *,
-        started_at: datetime,
+        started_at: datetime | None,
         offset: int,
         algorithm: Algorithm = SHA256,
     ) -> None:

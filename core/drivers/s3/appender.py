@@ -68,6 +68,11 @@ class S3Appender(FileWriter):
         """What the object is that `commit` has made, if the store has told it."""
         return None if self._closed else self._version
 
+    @property
+    def has_committed_alone(self) -> bool:
+        """Whether it has made an object of the only upload that was ever begun at the path."""
+        return self._version is not None and self._state.is_alone
+
     def forget(self) -> None:
         """Take note that all that was stored at the path is deleted, the claim included."""
         self._has_tail = False

@@ -20,8 +20,13 @@ _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "Reques
 _RETRY_SECONDS = 0.2
 
 
-async def delete_path(connection: S3Connection, path: str) -> None:
+async def delete_path(connection: S3Connection, path: str, *, has_uploads: bool = True) -> None:
     """Delete what `StorageDriver.delete` says, in three requests where it is little.
+
+    Args:
+        connection: the store.
+        path: of a file or directory.
+        has_uploads: whether to look for unfinished uploads; if not, it is a request less.
 
     Raises:
         PathNotFound: nothing is there.
@@ -29,6 +34,8 @@ async def delete_path(connection: S3Connection, path: str) -> None:
     key = connection.keys.key(path)
 
     async def uploads() -> list[MultipartUpload]:
+        if not has_uploads:
+            return []
         return [
             found
             async for found in find_uploads(connection, path, key)

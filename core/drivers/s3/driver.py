@@ -17,6 +17,7 @@ from core.drivers.s3.appender import S3Appender
 from core.drivers.s3.claims import S3Claims
 from core.drivers.s3.connection import S3Connection
 from core.drivers.s3.copying import copy_object, move_object
+from core.drivers.s3.created_uploads import CreatedUploads
 from core.drivers.s3.deletion import delete_path
 from core.drivers.s3.listing import has_keys, list_directory
 from core.drivers.s3.multipart import MultipartUpload, find_uploads
@@ -46,6 +47,7 @@ class S3Driver(StorageDriver):
         """Take the fields of `S3Options`. Nothing is asked of the store before it is needed."""
         self._connection = S3Connection(S3Options(**settings))  # type: ignore[arg-type]
         self._claims = S3Claims(self._connection)
+        self._created = CreatedUploads()
         self._appenders: WeakValueDictionary[str, S3Appender] = WeakValueDictionary()
 
     async def get(self, path: str) -> bytes:
@@ -70,7 +72,7 @@ class S3Driver(StorageDriver):
     async def open_appender(self, path: str, *, create: bool = False) -> FileWriter:
         claim = await Claim.acquire(self._claims, path)
         try:
-            state = await find_upload_state(self._connection, path)
+            state = await find_upload_state(self._connection, path, self._created)
             if state is None:
                 if not create:
                     raise PathNotFound(path)
@@ -85,7 +87,8 @@ class S3Driver(StorageDriver):
         return appender
 
     async def create_upload(self, path: str) -> None:
-        await MultipartUpload.create(self._connection, path)
+        upload = await MultipartUpload.create(self._connection, path)
+        self._created.remember(path, upload.upload_id)
 
     async def stat(self, path: str) -> ObjectInfo:
         if path != "/":
@@ -101,7 +104,8 @@ class S3Driver(StorageDriver):
         return ObjectInfo(path=path, size=0, is_directory=True, modified_at=None)
 
     async def stat_upload(self, path: str) -> ObjectInfo:
-        state = await find_upload_state(self._connection, path)
+        # Unlike those that write, whoever asks for this is told when the upload was begun.
+        state = await find_upload_state(self._connection, path, CreatedUploads())
         if state is None:
             raise PathNotFound(path)
         return ObjectInfo(
@@ -121,8 +125,17 @@ class S3Driver(StorageDriver):
         await copy_object(self._connection, source, destination, known)
 
     async def delete(self, path: str) -> None:
+        await self._delete(path, has_uploads=True)
+
+    async def _delete_leftovers(self, path: str) -> None:
+        # In the directory of an upload that was the only one, no other is unfinished.
+        alone = [at for at, one in self._appenders.items() if one.has_committed_alone]
+        has_uploads = path not in {at.rpartition("/")[0] for at in alone}
+        await self._delete(path, has_uploads=has_uploads)
+
+    async def _delete(self, path: str, *, has_uploads: bool) -> None:
         held = [one for at, one in self._appenders.items() if f"{at}/".startswith(f"{path}/")]
-        await delete_path(self._connection, path)
+        await delete_path(self._connection, path, has_uploads=has_uploads)
         if self._connection.options.conditional_writes:
             for appender in held:
                 appender.forget()

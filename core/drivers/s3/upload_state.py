@@ -18,6 +18,7 @@ from typing import Self
 
 from core.drivers.s3.bucket import Part
 from core.drivers.s3.connection import S3Connection
+from core.drivers.s3.created_uploads import CreatedUploads
 from core.drivers.s3.multipart import MultipartUpload, find_uploads
 from core.drivers.s3.parallel import both
 from core.errors import PathNotFound
@@ -49,12 +50,14 @@ class UploadState:
         upload: the unfinished upload to go on with, if there is one.
         parts: those of the upload that count.
         has_strays: whether the upload has others too.
+        is_alone: whether it is known that the store has no other upload of this file.
     """
 
     stored: StoredObject | None
     upload: MultipartUpload | None
     parts: Sequence[Part] = ()
     has_strays: bool = False
+    is_alone: bool = False
 
     @classmethod
     def of_upload(cls, upload: MultipartUpload) -> Self:
@@ -98,8 +101,23 @@ async def find_object(connection: S3Connection, path: str) -> StoredObject | Non
     return StoredObject(size=found.size, etag=found.etag, modified_at=found.modified_at)
 
 
-async def find_upload_state(connection: S3Connection, path: str) -> UploadState | None:
+async def find_upload_state(
+    connection: S3Connection, path: str, created: CreatedUploads
+) -> UploadState | None:
     """Return what there is of a file, committed or not, or None if there is nothing."""
+    upload_id = created.find(path)
+    if upload_id is not None:
+        upload = MultipartUpload(connection, path, upload_id, None)
+        try:
+            state = _state_of(upload, await upload.parts(), None, is_alone=True)
+        except PathNotFound:
+            created.forget(path)
+        else:
+            return state
+    return await _search(connection, path)
+
+
+async def _search(connection: S3Connection, path: str) -> UploadState | None:
 
     async def uploads() -> list[MultipartUpload]:
         key = connection.keys.key(path)
@@ -113,19 +131,28 @@ async def find_upload_state(connection: S3Connection, path: str) -> UploadState 
         except PathNotFound:
             # It was completed or aborted meanwhile.
             continue
-        counting = _counting(parts)
-        states.append(
-            UploadState(
-                stored=stored,
-                upload=upload,
-                parts=counting,
-                has_strays=len(counting) < len(parts),
-            )
-        )
+        states.append(_state_of(upload, parts, stored))
     if states:
         # Of several, every node has to choose the same.
         return min(states, key=_preference)
     return None if stored is None else UploadState.of_object(stored)
+
+
+def _state_of(
+    upload: MultipartUpload,
+    parts: Sequence[Part],
+    stored: StoredObject | None,
+    *,
+    is_alone: bool = False,
+) -> UploadState:
+    counting = _counting(parts)
+    return UploadState(
+        stored=stored,
+        upload=upload,
+        parts=counting,
+        has_strays=len(counting) < len(parts),
+        is_alone=is_alone,
+    )
 
 
 def _preference(state: UploadState) -> tuple[int, datetime, str]:
