@@ -17,6 +17,7 @@ from core.storage.layer_upload import LayerUpload
 from core.storage.links import find_link, unlink, write_link
 from core.storage.names import RepositoryName
 from core.storage.publishing import publish
+from core.storage.recent_digesters import RecentDigesters
 from core.storage.started_at import format_started_at, parse_started_at
 
 __all__ = ["LayerService"]
@@ -32,10 +33,12 @@ class LayerService:
         driver: StorageDriver,
         name: RepositoryName,
         descriptors: DescriptorCache = NO_DESCRIPTORS,
+        digesters: RecentDigesters | None = None,
     ) -> None:
         self._driver = driver
         self._name = name
         self._descriptors = descriptors
+        self._digesters = digesters or RecentDigesters()
         self._blobs = BlobStore(driver, descriptors)
 
     async def find(self, digest: Digest) -> Layer | None:
@@ -93,6 +96,7 @@ class LayerService:
             started_at=started_at,
             offset=0,
             algorithm=algorithm,
+            digesters=self._digesters,
         )
 
     async def push(
@@ -127,6 +131,7 @@ class LayerService:
             started_at=started_at,
             offset=data.size,
             algorithm=algorithm,
+            digesters=self._digesters,
         )
 
     async def resume_writing(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
@@ -150,6 +155,7 @@ class LayerService:
             started_at=None,
             offset=0,
             algorithm=algorithm,
+            digesters=self._digesters,
         )
         await upload.claim()
         return upload

@@ -8,7 +8,7 @@ import structlog
 from anyio import CancelScope
 from anyio.abc import AsyncResource
 
-from core.digest import SHA256, Algorithm, Digest, Digester
+from core.digest import Algorithm, Digest, Digester
 from core.drivers import Change, CleanUp, FileWriter, StorageDriver
 from core.errors import (
     DigestMismatch,
@@ -29,6 +29,7 @@ from core.storage.layer import Layer
 from core.storage.links import link
 from core.storage.names import RepositoryName
 from core.storage.publishing import publish
+from core.storage.recent_digesters import RecentDigesters
 from core.storage.small_bodies import gather, update_digester
 from core.storage.stored_content import verify_stored
 
@@ -57,7 +58,8 @@ class LayerUpload(AsyncResource):
         *,
         started_at: datetime | None,
         offset: int,
-        algorithm: Algorithm = SHA256,
+        algorithm: Algorithm,
+        digesters: RecentDigesters,
     ) -> None:
         self.upload_id = upload_id
         self.started_at = started_at
@@ -66,6 +68,7 @@ class LayerUpload(AsyncResource):
         self._path = paths.upload_data(name, upload_id)
         self._offset = offset
         self._digester = Digester(algorithm)
+        self._recent = digesters
         self._has_news = False
         self._writer: FileWriter | None = None
 
@@ -239,6 +242,8 @@ class LayerUpload(AsyncResource):
                         await self._keep_state(writer)
                 finally:
                     await writer.aclose()
+                if self._has_news and self._digester.size == self._offset:
+                    self._recent.keep(self._path, self._digester)
             except PathNotFound:
                 raise self._unknown() from None
 
@@ -265,6 +270,10 @@ class LayerUpload(AsyncResource):
         if self._digester.size == size:
             return self._digester
         algorithm = self._digester.algorithm
+        recent = self._recent.take(self._path, algorithm, size)
+        if recent is not None and self._driver.flat:
+            # Elsewhere small content is at hand, and rather verified once more.
+            return recent
         found = await find_digester(self._driver, self._name, self.upload_id, algorithm, size)
         return found or self._digester
 

@@ -9,6 +9,7 @@ from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.manifest_cache import ManifestCache
 from core.storage.manifest_service import MissingReferences
 from core.storage.names import MAX_NAME_LENGTH, RepositoryName
+from core.storage.recent_digesters import RecentDigesters
 from core.storage.repository import Repository
 from core.storage.repository_walk import RepositoryWalk
 
@@ -39,6 +40,7 @@ class Registry:
                 missing_references=missing_references,
                 descriptors=descriptors,
                 manifest_cache=manifest_cache,
+                digesters=RecentDigesters(),
             )
         )
 

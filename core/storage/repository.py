@@ -10,6 +10,7 @@ from core.storage.layer_service import LayerService
 from core.storage.manifest_cache import ManifestCache
 from core.storage.manifest_service import ManifestService, MissingReferences
 from core.storage.names import RepositoryName, Tag
+from core.storage.recent_digesters import RecentDigesters
 from core.storage.referrers import ReferrersService
 from core.storage.tag_service import TagService
 
@@ -35,9 +36,10 @@ class Repository:
         missing_references: MissingReferences = "refuse",
         descriptors: DescriptorCache = NO_DESCRIPTORS,
         manifest_cache: ManifestCache | None = None,
+        digesters: RecentDigesters | None = None,
     ) -> None:
         self.name = name
-        self.layers = LayerService(driver, name, descriptors)
+        self.layers = LayerService(driver, name, descriptors, digesters)
         self.tags = TagService(driver, name)
         self.referrers = ReferrersService(driver, name)
         self.manifests = ManifestService(

@@ -8,7 +8,7 @@ from core.drivers import CheckedDriver, MemoryDriver, StorageDriver, create_driv
 from core.storage import Registry, Repository
 from tests.storage.pushing import R
 
-__all__: list[str] = []
+__all__ = ["FlatDriver"]
 
 
 class FlatDriver(MemoryDriver):

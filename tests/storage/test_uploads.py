@@ -57,6 +57,7 @@ async def test_an_upload_starts_with_two_files(
     before = datetime.now(UTC).replace(microsecond=0)
     upload = await repository.layers.upload()
     assert upload.offset == 0
+    assert upload.started_at is not None
     assert before <= upload.started_at <= before + timedelta(seconds=5)
     assert upload.started_at.tzinfo is UTC
     assert str(uuid.UUID(upload.upload_id)) == upload.upload_id

@@ -12,7 +12,15 @@ import httpx
 from core.manifest import OCI_MANIFEST
 from tests.servers.weather import Seen, Weather
 
-__all__ = ["KINDS", "Counting", "Kind", "count_requests", "render_table"]
+__all__ = [
+    "KINDS",
+    "Counting",
+    "Counts",
+    "Kind",
+    "count_redirect",
+    "count_requests",
+    "render_table",
+]
 
 MIB = 1024 * 1024
 KINDS = ("writes", "lists", "reads", "deletes")
@@ -57,6 +65,19 @@ def count_requests(counting: Counting) -> Mapping[str, Counts]:
     _count_blobs(counting)
     digest, size = _count_pulls(counting)
     _count_manifests(counting, digest, size)
+    return counting.rows
+
+
+def count_redirect(counting: Counting) -> Mapping[str, Counts]:
+    """Pull a blob from a registry that sends its clients to the store."""
+    client = counting.client
+    content, digest = counting.content(3000)
+    client.post(f"/v2/c/r/blobs/uploads/?digest={digest}", content=content)
+    answer = counting.count(
+        "pull a blob by redirect, before the client's own",
+        lambda: client.get(f"/v2/c/r/blobs/{digest}"),
+    )
+    assert answer.status_code == 307
     return counting.rows
 
 
