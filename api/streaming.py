@@ -202,7 +202,9 @@ class BlobResponse(Response):
     def _unknown(self) -> BlobUnknown:
         return BlobUnknown(digest=str(self._layer.digest), name=self._name)
 
-    async def _send_rest(self, send: Send, source: DriverReader, chunk: bytes, wanted: int) -> None:
+    async def _send_rest(
+        self, send: Send, source: DriverReader, chunk: bytes | memoryview, wanted: int
+    ) -> None:
         while True:
             wanted -= len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": wanted > 0})

@@ -202,7 +202,7 @@ class _Reader(DriverReader):
         self._reader = reader
         self.size = reader.size
 
-    async def read(self, max_bytes: int) -> bytes:
+    async def read(self, max_bytes: int) -> bytes | memoryview:
         return await self._owner.step(
             "reader.read", self._path, lambda: self._reader.read(max_bytes)
         )

@@ -109,10 +109,11 @@ class DriverReader(AsyncResource):
     size: int
 
     @abstractmethod
-    async def read(self, max_bytes: int) -> bytes:
+    async def read(self, max_bytes: int) -> bytes | memoryview:
         """Return the next bytes of the range, at least one and at most `max_bytes`.
 
-        Empty bytes mean that the range, or the file, has ended.
+        Empty bytes mean that the range, or the file, has ended. They may be a view of memory,
+        which nobody changes any more.
 
         Raises:
             DriverUnavailable: the store did not give the bytes.

@@ -161,7 +161,7 @@ class _CheckedReader(DriverReader):
         self._reader = reader
         self.size = reader.size
 
-    async def read(self, max_bytes: int) -> bytes:
+    async def read(self, max_bytes: int) -> bytes | memoryview:
         with self._owner._named_faults(self._path):
             return await self._reader.read(max_bytes)
 

@@ -48,7 +48,7 @@ class FileReader(AsyncResource):
             source = await self._open()
             if source is None:
                 return b""
-            self._buffer = await source.read(max(max_bytes, _BUFFER_BYTES))
+            self._buffer = bytes(await source.read(max(max_bytes, _BUFFER_BYTES)))
         chunk, self._buffer = self._buffer[:max_bytes], self._buffer[max_bytes:]
         self._position += len(chunk)
         return chunk
@@ -106,7 +106,7 @@ class FileReader(AsyncResource):
             return
         async with source:
             while chunk := await source.read(CHUNK_BYTES):
-                yield chunk
+                yield bytes(chunk)
 
     async def aclose(self) -> None:
         """Let go of the file. The reader can still be used, and opens it again."""

@@ -405,7 +405,7 @@ class DriverContract(ABC):
             read = b""
             while chunk := await reader.read(7):
                 assert 1 <= len(chunk) <= 7
-                read += chunk
+                read += bytes(chunk)
             assert read == LETTERS
             assert await reader.read(7) == b""
 
@@ -439,7 +439,7 @@ class DriverContract(ABC):
         await driver.put("/a", old)
         await driver.put("/b", b"new" * 100_000)
         async with await driver.open_reader("/a") as reader:
-            read = await reader.read(10)
+            read = bytes(await reader.read(10))
             match change:
                 case "put":
                     await driver.put("/a", b"new" * 100_000)
@@ -451,7 +451,7 @@ class DriverContract(ABC):
                     await driver.move("/b", "/a")
             try:
                 while chunk := await reader.read(100_000):
-                    read += chunk
+                    read += bytes(chunk)
             except DriverUnavailable:
                 return
         assert read == old

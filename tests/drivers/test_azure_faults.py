@@ -288,14 +288,14 @@ async def test_a_download_is_not_gone_on_with_in_other_content(
     fault = Fault(kind="reset answer", after=200_000)
     weather.rule = first(fault, lambda request: request.method == "GET")
     async with await driver.open_reader("/a") as opened:
-        read = await opened.read(1000)
+        read = bytes(await opened.read(1000))
         if change == "put":
             backdoor.write("/a", bytes(len(CONTENT)))
         else:
             backdoor.delete("/a")
         with pytest.raises(DriverUnavailable):
             while chunk := await opened.read(100_000):
-                read += chunk
+                read += bytes(chunk)
     assert CONTENT.startswith(read)
     await driver.aclose()
 

@@ -14,7 +14,7 @@ import httptools
 __all__ = ["AnswerHead", "HttpConnection"]
 
 _SCRATCH_BYTES = 64 * 1024
-_BLOCK_BYTES = 256 * 1024
+_BLOCK_BYTES = 1024 * 1024
 _MOST_READY_BYTES = 1024 * 1024
 """What may wait to be read before the store is kept waiting."""
 
@@ -76,6 +76,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         # How much of the content is still to come, as soon as the parser is done with the rest.
         self._direct_bytes = 0
         self._block: memoryview | None = None
+        self._given = self._filled = 0
 
     # What the caller of a request needs.
 
@@ -113,28 +114,32 @@ class HttpConnection(asyncio.BufferedProtocol):
             await self._wait()
         return self._head
 
-    async def read(self, max_bytes: int) -> bytes:
-        """Return the next bytes of the content, empty ones at its end."""
-        while not self._ready:
+    async def read(self, max_bytes: int) -> bytes | memoryview:
+        """Return the next bytes of the content, which nobody changes, or none at its end."""
+        while not self._ready_bytes:
             if self._is_ended:
                 return b""
             await self._wait()
-        pieces, room = [], max_bytes
-        while self._ready and room:
-            piece = self._ready.popleft()
-            if len(piece) > room:
-                self._ready.appendleft(piece[room:])
-                piece = piece[:room]
-            pieces.append(piece)
-            room -= len(piece)
-        self._ready_bytes -= max_bytes - room
+        piece = self._take_piece(max_bytes)
+        self._ready_bytes -= len(piece)
         if self._ready_bytes < _MOST_READY_BYTES:
             self._read_on()
-        return b"".join(pieces)
+        return piece
 
     def close(self) -> None:
         """Close the connection at once; what is on its way is lost."""
         self._transport.abort()
+
+    def _take_piece(self, max_bytes: int) -> bytes | memoryview:
+        if not self._ready:
+            # Of the block that is being filled.
+            assert self._block is not None
+            start, self._given = self._given, min(self._filled, self._given + max_bytes)
+            return self._block[start : self._given]
+        piece = self._ready.popleft()
+        if len(piece) > max_bytes:
+            self._ready.appendleft(piece[max_bytes:])
+        return piece[:max_bytes]
 
     async def _wait(self) -> None:
         """Wait until something has happened.
@@ -197,7 +202,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             return self._scratch
         if self._block is None:
             self._block = memoryview(bytearray(min(_BLOCK_BYTES, self._direct_bytes)))
-        return self._block
+        return self._block[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
@@ -205,15 +210,20 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._take_directly(self._block, nbytes)
         else:
             self._parse(nbytes)
+        if self._ready_bytes >= _MOST_READY_BYTES and self._is_reading:
+            self._is_reading = False
+            self._transport.pause_reading()
         self._wake()
 
     def _take_directly(self, block: memoryview, nbytes: int) -> None:
-        self._add(block[:nbytes])
-        self._block = block[nbytes:] if nbytes < len(block) else None
+        self._ready_bytes += nbytes
         self._direct_bytes -= nbytes
-        if not self._direct_bytes:
-            self._block = None
-            self._is_ended = True
+        self._filled += nbytes
+        if self._filled == len(block):
+            if self._given < self._filled:
+                self._ready.append(block[self._given :])
+            self._block, self._given, self._filled = None, 0, 0
+            self._is_ended = not self._direct_bytes
 
     def _parse(self, nbytes: int) -> None:
         if self._is_ended or self._failure:
@@ -233,13 +243,6 @@ class HttpConnection(asyncio.BufferedProtocol):
         head = self._head
         if head is not None and head.length is not None and not self._is_ended:
             self._direct_bytes = head.length - self._ready_bytes
-
-    def _add(self, piece: memoryview | bytes) -> None:
-        self._ready.append(piece)
-        self._ready_bytes += len(piece)
-        if self._ready_bytes >= _MOST_READY_BYTES and self._is_reading:
-            self._is_reading = False
-            self._transport.pause_reading()
 
     # What the parser calls.
 
@@ -267,7 +270,8 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the content."""
-        self._add(body)
+        self._ready.append(body)
+        self._ready_bytes += len(body)
 
     def on_message_complete(self) -> None:
         """Take the end."""

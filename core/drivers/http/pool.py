@@ -32,8 +32,8 @@ class HttpAnswer:
         self._pool = pool
         self._connection: HttpConnection | None = connection
 
-    async def read(self, max_bytes: int) -> bytes:
-        """Return the next bytes of the content, empty ones at its end.
+    async def read(self, max_bytes: int) -> bytes | memoryview:
+        """Return the next bytes of the content, which nobody changes, or none at its end.
 
         Raises:
             ConnectionError: the server hung up before the end.

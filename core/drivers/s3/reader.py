@@ -70,7 +70,7 @@ class _S3Reader(DriverReader):
         self._stop = stop
         self._breaks = Breaks(connection.options.max_attempts - 1)
 
-    async def read(self, max_bytes: int) -> bytes:
+    async def read(self, max_bytes: int) -> bytes | memoryview:
         while self._position < self._stop:
             try:
                 chunk = await self._read(min(max_bytes, self._stop - self._position))
@@ -93,7 +93,7 @@ class _S3Reader(DriverReader):
         self._position = self._stop
         self._close_body()
 
-    async def _read(self, max_bytes: int) -> bytes:
+    async def _read(self, max_bytes: int) -> bytes | memoryview:
         if self._body is None:
             self._body = await self._continued()
         return await self._body.read(max_bytes)

@@ -151,7 +151,7 @@ class BlobCopier:
 
 async def _chunks(reader: DriverReader) -> AsyncGenerator[bytes, None]:
     while chunk := await reader.read(CHUNK_BYTES):
-        yield chunk
+        yield bytes(chunk)
 
 
 def _explain(error: DigestMismatch | SizeInvalid) -> str:
