@@ -1,7 +1,10 @@
 """A store in an S3 bucket, laid out so that `docker/distribution` can work on it too."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from weakref import WeakValueDictionary
+
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from core.drivers.base import (
     DriverReader,
@@ -12,6 +15,7 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
+from core.drivers.changes import Change, CleanUp
 from core.drivers.claims import Claim
 from core.drivers.s3.appender import S3Appender
 from core.drivers.s3.claims import S3Claims
@@ -22,6 +26,7 @@ from core.drivers.s3.deletion import delete_path
 from core.drivers.s3.listing import has_keys, list_directory
 from core.drivers.s3.multipart import MultipartUpload, find_uploads
 from core.drivers.s3.options import S3Options
+from core.drivers.s3.parallel import both
 from core.drivers.s3.part_body import PartBody
 from core.drivers.s3.reader import open_s3_reader
 from core.drivers.s3.tails import delete_tail
@@ -126,6 +131,17 @@ class S3Driver(StorageDriver):
 
     async def delete(self, path: str) -> None:
         await self._delete(path, has_uploads=True)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        clean_ups = [change for change in changes if isinstance(change, CleanUp)]
+        others = [change for change in changes if not isinstance(change, CleanUp)]
+        # What nobody needs is in nobody's way, and so is its end.
+        await checkpoint_if_cancelled()
+        with CancelScope(shield=True):
+            await both(
+                lambda: super(S3Driver, self).apply(others),
+                lambda: super(S3Driver, self).apply(clean_ups),
+            )
 
     async def _delete_leftovers(self, path: str) -> None:
         # In the directory of an upload that was the only one, no other is unfinished.
