@@ -7,10 +7,18 @@ __all__ = ["Barrier", "BeginUpload", "Change", "CleanUp", "Delete", "Move", "Mov
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store `content` at `path`, atomically, as `StorageDriver.put` does."""
+    """Store `content` at `path`, atomically, as `StorageDriver.put` does.
+
+    Attributes:
+        path: of the file.
+        content: all of it.
+        may_share: whether the store may keep it once for several files that have it alike, since
+            nobody ever writes to such a file in place, in whatever program.
+    """
 
     path: str
     content: bytes
+    may_share: bool = False
 
 
 @dataclass(frozen=True, slots=True)

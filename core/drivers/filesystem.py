@@ -24,6 +24,7 @@ from core.drivers.local_durable import DurableFiles
 from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim_regular
 from core.drivers.local_leftovers import remove_leftover, scan_leftovers
 from core.drivers.local_listings import Listing, Listings
+from core.drivers.local_shared import SharedContents
 from core.errors import PathNotFound
 
 __all__ = ["FilesystemDriver"]
@@ -54,6 +55,7 @@ class FilesystemDriver(StorageDriver):
         self._durable = durability == "full"
         self._directories = DirectoryMaker(self._root)
         self._durable_files = DurableFiles()
+        self._shared = SharedContents(self._root, durable=self._durable)
         self._listings = Listings()
         self._threads = Threads()
 
@@ -154,13 +156,18 @@ class FilesystemDriver(StorageDriver):
 
     async def aclose(self) -> None:
         self._threads.close()
+        self._shared.close()
 
     def _local(self, path: str) -> str:
         return self._root if path == "/" else self._root + path
 
     def _new_commit(self) -> LocalCommit:
         return LocalCommit(
-            self._root, self._directories, self._durable_files, durable=self._durable
+            self._root,
+            self._directories,
+            self._durable_files,
+            self._shared,
+            durable=self._durable,
         )
 
     def _create_temporary(self, path: str, temporary: str) -> int:

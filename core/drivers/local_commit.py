@@ -23,6 +23,7 @@ from core.drivers.local_directories import (
 )
 from core.drivers.local_durable import DurableFiles
 from core.drivers.local_files import claim_regular
+from core.drivers.local_shared import SharedContents
 from core.drivers.local_temporaries import Temporaries
 from core.errors import PathNotFound
 
@@ -43,13 +44,20 @@ class LocalCommit:
     """
 
     def __init__(
-        self, root: str, directories: DirectoryMaker, durable_files: DurableFiles, *, durable: bool
+        self,
+        root: str,
+        directories: DirectoryMaker,
+        durable_files: DurableFiles,
+        shared: SharedContents,
+        *,
+        durable: bool,
     ) -> None:
         self._root = root
         self._directories = directories
         self._durable = durable
         self._pending = PendingSyncs(directories, durable=durable)
         self._durable_files = durable_files
+        self._shared = shared
         self._temporaries = Temporaries(directories, self._pending, durable=durable)
         # Empty files that are durable once the directories are synced.
         self._begun: dict[str, os.stat_result] = {}
@@ -65,7 +73,7 @@ class LocalCommit:
                 [
                     (number, put.path, self._local(put.path), put.content)
                     for number, put in enumerate(changes)
-                    if isinstance(put, Put)
+                    if isinstance(put, Put) and not put.may_share
                 ]
             )
             path = "/"
@@ -117,6 +125,8 @@ class LocalCommit:
 
     def _make(self, number: int, change: Change) -> None:
         match change:
+            case Put(path, content, may_share=True) if self._share(path, content):
+                return
             case Put(path, content):
                 self._name(number, path, content)
             case Move(source, destination):
@@ -134,14 +144,22 @@ class LocalCommit:
             case _:
                 assert_never(change)
 
+    def _share(self, path: str, content: bytes) -> bool:
+        target = self._local(path)
+        self._directories.make_parent(path, target, self._pending)
+        if not self._shared.link(content, target):
+            return False
+        self._pending.add(os.path.dirname(target))
+        return True
+
     def _name(self, number: int, path: str, content: bytes) -> None:
         target = self._local(path)
         # The directory may be deleted, and the temporary file with it, before it has its name.
         for _ in range(ATTEMPTS):
             with suppress(FileNotFoundError):
-                self._temporaries.rename(number, target)
-                self._pending.add(os.path.dirname(target))
-                return
+                if self._temporaries.rename(number, target):
+                    self._pending.add(os.path.dirname(target))
+                    return
             self._temporaries.write([(number, path, target, content)])
         raise deleted_again_and_again(path)
 

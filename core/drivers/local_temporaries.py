@@ -42,14 +42,17 @@ class Temporaries:
         for start in range(0, len(contents), _OPEN_TOGETHER):
             self._write(contents[start : start + _OPEN_TOGETHER])
 
-    def rename(self, number: int, target: str) -> None:
-        """Give a content its name, in place of what is there.
+    def rename(self, number: int, target: str) -> bool:
+        """Give a content its name, in place of what is there; say whether it was written at all.
 
         Raises:
             FileNotFoundError: it has been deleted, with its directory.
         """
+        if number not in self._names:
+            return False
         os.replace(self._names[number], target)
         del self._names[number]
+        return True
 
     def discard(self) -> None:
         """Remove what has got no name."""

@@ -1261,6 +1261,30 @@ class DriverContract(ABC):
             await writer.cancel()
         assert await self.leftovers(driver) == {"/b/1/data", "/l/1/link", "/t/old"}
 
+    async def test_contents_that_may_be_shared_are_files_of_their_own(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.put("/c/old", b"old")
+        paths = ("/a/1", "/b/2", "/c/old")
+        await driver.apply([Put(path, b"same", may_share=True) for path in paths])
+        await driver.apply([Put("/a/1", b"another"), Delete("/b/2")])
+        assert await self.stored(driver, "/a/1") == b"another"
+        assert await self.stored(driver, "/b/2") is None
+        assert await self.stored(driver, "/c/old") == b"same"
+        await driver.apply([Delete("/a"), Delete("/c"), Put("/d", b"same", may_share=True)])
+        assert await self.stored(driver, "/d") == b"same"
+        assert await self.leftovers(driver) == {"/d"}
+
+    async def test_what_may_be_shared_conflicts_as_anything_does(
+        self, driver: StorageDriver
+    ) -> None:
+        for path in ("/dir/x", "/file"):
+            await driver.put(path, b"there")
+        for path in ("/dir", "/file/x"):
+            await conflict(driver, driver.apply([Put(path, b"", may_share=True)]))
+        assert await self.stored(driver, "/dir/x") == b"there"
+        assert await self.stored(driver, "/file") == b"there"
+
     async def test_no_changes_change_nothing(self, driver: StorageDriver) -> None:
         await driver.apply([])
         await driver.apply([Barrier()])

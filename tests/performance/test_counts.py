@@ -168,3 +168,15 @@ def test_a_push_costs_so_many_syncs_and_trips_to_a_thread(
     # Else nothing was counted.
     assert counts["syncs"] > 3
     assert counts["trips"] > 0
+
+
+def test_uploads_of_one_second_share_the_file_that_says_so(
+    service: Service, tmp_path: Path
+) -> None:
+    with closing(Client(service)) as client:
+        client.begin()
+        with counting(service, tmp_path / "trace") as counts:
+            for _ in range(10):
+                client.begin()
+    # The directory of each and the one that they are in, and what is new when a second begins.
+    assert 20 <= counts["syncs"] <= 23
