@@ -32,7 +32,17 @@ import structlog
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
+from core.drivers.changes import (
+    Barrier,
+    BeginUpload,
+    Change,
+    CleanUp,
+    Delete,
+    Fill,
+    Move,
+    MoveOut,
+    Put,
+)
 from core.drivers.streams import DriverReader, FileWriter
 from core.errors import DriverError, DriverUnavailable, PathNotFound
 
@@ -273,7 +283,7 @@ class StorageDriver(ABC):
 
     async def _change(self, change: Change) -> None:
         match change:
-            case Put(path, content):
+            case Put(path, content) | Fill(path, content):
                 await self.put(path, content)
             case Move(source, destination):
                 await self.move(source, destination)

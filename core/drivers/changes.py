@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Barrier", "BeginUpload", "Change", "CleanUp", "Delete", "Move", "MoveOut", "Put"]
+__all__ = [
+    "Barrier",
+    "BeginUpload",
+    "Change",
+    "CleanUp",
+    "Delete",
+    "Fill",
+    "Move",
+    "MoveOut",
+    "Put",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +93,20 @@ class BeginUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """Make `content` that of an upload which holds nothing, and which the caller has claimed.
+
+    It is durable once `apply` returns, whether or not it is moved out behind this. A `Fill` whose
+    list fails may have happened, and may have left a part of `content`.
+    """
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Barrier:
     """What stands before it is durable before anything that stands behind it can be seen."""
 
 
-Change = Put | Move | MoveOut | Delete | CleanUp | BeginUpload | Barrier
+Change = Put | Move | MoveOut | Delete | CleanUp | BeginUpload | Fill | Barrier

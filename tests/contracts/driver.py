@@ -23,6 +23,7 @@ from core.drivers import (
     Delete,
     Entry,
     FileWriter,
+    Fill,
     Move,
     MoveOut,
     Put,
@@ -1284,6 +1285,32 @@ class DriverContract(ABC):
             await conflict(driver, driver.apply([Put(path, b"", may_share=True)]))
         assert await self.stored(driver, "/dir/x") == b"there"
         assert await self.stored(driver, "/file") == b"there"
+
+    async def test_an_upload_is_filled_and_moved_out_in_one_list(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.apply([Put("/u/startedat", b"now"), BeginUpload("/u/data")])
+        async with await driver.open_appender("/u/data") as writer:
+            await writer.commit()
+            await driver.apply(
+                [Fill("/u/data", b"content"), MoveOut("/u/data", "/b/data"), Put("/l", b"1")]
+            )
+        assert await self.stored(driver, "/b/data") == b"content"
+        assert await self.leftovers(driver) == {"/b/data", "/l"}
+
+    async def test_an_upload_whose_list_fails_behind_its_filling_can_be_gone_on_with(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.create_upload("/u/data")
+        async with await driver.open_appender("/u/data") as writer:
+            await writer.commit()
+            with pytest.raises(PathNotFound):
+                await driver.apply([Fill("/u/data", b"content"), Move("/missing", "/b")])
+        async with await driver.open_appender("/u/data") as writer:
+            assert writer.size in (0, 7)
+            await writer.write(b"content"[writer.size :])
+            await writer.commit()
+        assert await self.stored(driver, "/u/data") == b"content"
 
     async def test_no_changes_change_nothing(self, driver: StorageDriver) -> None:
         await driver.apply([])
