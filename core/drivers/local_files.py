@@ -157,7 +157,7 @@ class LocalWriter(FileWriter):
 
     def _write(self, chunk: bytes | bytearray | memoryview) -> None:
         with self._file as descriptor:
-            atomic.write_all(descriptor, chunk)
+            self._write_back.write(descriptor, chunk)
             self._size += len(chunk)
             if self._durable:
                 self._write_back.advance(descriptor, self._size)
@@ -166,6 +166,7 @@ class LocalWriter(FileWriter):
         with self._file as descriptor:
             if self._durable:
                 atomic.sync_content(descriptor, self._temporary)
+                self._write_back.end(descriptor, self._size)
             atomic.replace(self._temporary, self._target, durable=self._durable)
 
 
@@ -253,7 +254,7 @@ class LocalAppender(FileWriter):
         self._check_present(descriptor)
         self._synced = False
         try:
-            atomic.write_all(descriptor, chunk)
+            self._write_back.write(descriptor, chunk)
         finally:
             # After a write that failed midway the file tells how much of it is there.
             self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
@@ -272,6 +273,7 @@ class LocalAppender(FileWriter):
                 state = os.fstat(descriptor)
                 atomic.sync_content(descriptor, self._target)
                 self._note_durable(state)
+                self._write_back.end(descriptor, self._size)
             self._synced = True
 
     def _note_durable(self, state: os.stat_result) -> None:

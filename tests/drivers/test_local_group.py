@@ -1,6 +1,7 @@
 """Commits of one process at the same time: what they share, and what they do not."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Disk(BatchSyncs):
         self.batches.append(short)
         faults = super().sync(descriptors)
         return [
-            OSError(5, "told to fail") if self.faulty and self.faulty in name else fault
+            OSError(5, "told to fail") if re.fullmatch(self.faulty, name) else fault
             for name, fault in zip(short, faults, strict=True)
         ]
 
@@ -96,7 +97,7 @@ async def test_a_commit_that_fails_harms_no_other(driver: FilesystemDriver, tmp_
 async def test_a_content_that_cannot_be_synced_fails_its_own_commit(
     driver: FilesystemDriver, disk: Disk, tmp_path: Path
 ) -> None:
-    disk.faulty = "/b/bad."
+    disk.faulty = r"/b/bad\..*"
     results = await apply_all(
         driver, [Put("/a/good", b"1")], [Put("/a/other", b""), Put("/b/bad", b"2")]
     )
