@@ -136,7 +136,7 @@ def test_little_content_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropped: list[tuple[int, int, int]]
 ) -> None:
     cost(monkeypatch, 4 * MIB)
-    write_blocks(tmp_path / "file", 160, 64 * 1024)
+    write_blocks(tmp_path / "file", 400, 64 * 1024)
     assert dropped == []
 
 
