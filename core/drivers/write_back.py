@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from core.drivers import atomic
+from core.drivers.past_cache import write_past_cache
 
 __all__ = ["WriteBack"]
 
@@ -46,11 +47,16 @@ class WriteBack:
 
     def write(self, descriptor: int, chunk: bytes | bytearray | memoryview) -> None:
         """Write all of `chunk` where the file is written next, and note what that costs."""
+        if self._is_costly:
+            passed = write_past_cache(descriptor, chunk)
+            if passed < len(chunk):
+                atomic.write_all(descriptor, memoryview(chunk)[passed:])
+            return
         began = time.thread_time_ns()
         atomic.write_all(descriptor, chunk)
         if len(chunk) >= _MEASURED_BYTES:
             cost = time.thread_time_ns() - began
-            self._is_costly = self._is_costly or cost > _COSTLY_NANOSECONDS * len(chunk)
+            self._is_costly = cost > _COSTLY_NANOSECONDS * len(chunk)
 
     def advance(self, descriptor: int, size: int) -> None:
         """Tell the disk to begin with what was written, if that is much; `size` is all of it."""

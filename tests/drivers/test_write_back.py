@@ -1,6 +1,7 @@
 """When the disk is told to begin with a large file, and what that leaves to the sync."""
 
 import itertools
+import mmap
 import os
 import random
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers import FilesystemDriver
+from core.drivers import FilesystemDriver, FileWriter
 from core.drivers.write_back import WriteBack
 from tests.drivers.child import run
 
@@ -96,6 +97,12 @@ def cost(monkeypatch: pytest.MonkeyPatch, *nanoseconds: int) -> None:
     monkeypatch.setattr(time, "thread_time_ns", lambda: next(clock))
 
 
+async def open_(driver: FilesystemDriver, opening: str) -> FileWriter:
+    if opening == "writer":
+        return await driver.open_writer("/a")
+    return await driver.open_appender("/a", create=True)
+
+
 def write_blocks(file: Path, count: int, size: int) -> None:
     with file.open("wb") as opened:
         write_back = WriteBack(0)
@@ -140,15 +147,20 @@ def test_little_content_is_not_measured(
     assert dropped == []
 
 
-async def test_what_has_left_memory_is_read_and_synced_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("opening", ["writer", "appender"])
+async def test_what_has_left_memory_or_was_never_there_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: str
 ) -> None:
     cost(monkeypatch, 4 * MIB)
     driver = FilesystemDriver(tmp_path)
-    content = random.Random(1).randbytes(40 * MIB)
-    async with await driver.open_writer("/a") as writer:
+    content = random.Random(1).randbytes(40 * MIB + 777)
+    block = memoryview(mmap.mmap(-1, 2 * MIB))
+    async with await open_(driver, opening) as writer:
         for start in range(0, len(content), 2 * MIB):
-            await writer.write(content[start : start + 2 * MIB])
+            chunk = content[start : start + 2 * MIB]
+            block[: len(chunk)] = chunk
+            await writer.write(block[: len(chunk)])
+            assert writer.size == start + len(chunk)
         await writer.commit()
     assert (tmp_path / "a").read_bytes() == content
     await driver.aclose()
@@ -163,10 +175,7 @@ async def test_all_of_a_file_makes_room_once_it_is_synced(
 ) -> None:
     cost(monkeypatch, 4 * MIB)
     driver = FilesystemDriver(tmp_path)
-    opened = (
-        driver.open_writer("/a") if opening == "writer" else driver.open_appender("/a", create=True)
-    )
-    async with await opened as writer:
+    async with await open_(driver, opening) as writer:
         await writer.write(bytes(3 * MIB))
         assert dropped == []
         await writer.commit()
