@@ -1,6 +1,5 @@
 """Writing to a file without a copy of it in the system's memory."""
 
-import ctypes
 import errno
 import fcntl
 import mmap
@@ -24,7 +23,7 @@ def write_past_cache(descriptor: int, chunk: bytes | bytearray | memoryview) -> 
         OSError: a write has failed; the file tells how much of `chunk` it holds.
     """
     whole = len(chunk) - len(chunk) % _PAGE
-    if not (_DIRECT and whole and _is_aligned(chunk)) or os.lseek(descriptor, 0, os.SEEK_CUR) % _PAGE:
+    if not (_DIRECT and whole):
         return 0
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     written = 0
@@ -34,15 +33,9 @@ def write_past_cache(descriptor: int, chunk: bytes | bytearray | memoryview) -> 
             while written < whole and not written % _PAGE:
                 written += os.write(descriptor, view[written:whole])
         except OSError as error:
+            # So the system refuses memory or places that are not aligned, before it writes.
             if error.errno != errno.EINVAL:
                 raise
         finally:
             fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
     return written
-
-
-def _is_aligned(chunk: bytes | bytearray | memoryview) -> bool:
-    """Say whether memory begins with a page; what cannot be written to does not tell."""
-    if isinstance(chunk, bytes) or (isinstance(chunk, memoryview) and chunk.readonly):
-        return False
-    return ctypes.addressof(ctypes.c_char.from_buffer(chunk)) % _PAGE == 0
