@@ -96,6 +96,7 @@ class BeginUpload:
 class Fill:
     """Make `content` that of an upload which holds nothing, and which the caller has claimed.
 
+    Only stores with directories are asked for it, where what is moved out afterwards costs little.
     It is durable once `apply` returns, whether or not it is moved out behind this. A `Fill` whose
     list fails may have happened, and may have left a part of `content`.
     """

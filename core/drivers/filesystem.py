@@ -60,7 +60,7 @@ class FilesystemDriver(StorageDriver):
         self._syncs = BatchSyncs()
         self._directories = DirectoryMaker(self._root)
         self._durable_files = DurableFiles()
-        self._shared = SharedContents(self._root, durable=self._durable)
+        self._shared = SharedContents()
         self._listings = Listings()
         self._threads = Threads()
         self._commits: JoinedCalls[GroupMember] = self._threads.join(
@@ -169,7 +169,6 @@ class FilesystemDriver(StorageDriver):
 
     async def aclose(self) -> None:
         self._threads.close()
-        self._shared.close()
         self._syncs.close()
 
     def _local(self, path: str) -> str:

@@ -190,8 +190,8 @@ class LocalCommit:
         match change:
             case Put(path, content, may_share=True) if self._share(path, content):
                 return
-            case Put(path, content):
-                self._name(number, path, content)
+            case Put(path, content, may_share):
+                self._name(number, path, content, may_share=may_share)
             case Move(source, destination):
                 self._move(source, destination)
             case MoveOut(source, destination):
@@ -215,13 +215,16 @@ class LocalCommit:
         self._pending.add(os.path.dirname(target))
         return True
 
-    def _name(self, number: int, path: str, content: bytes) -> None:
+    def _name(self, number: int, path: str, content: bytes, *, may_share: bool) -> None:
         target = self._local(path)
         # The directory may be deleted, and the temporary file with it, before it has its name.
         for _ in range(ATTEMPTS):
             with suppress(FileNotFoundError):
+                found = self._temporaries.find(number) if may_share else None
                 if self._temporaries.rename(number, target):
                     self._pending.add(os.path.dirname(target))
+                    if found is not None:
+                        self._shared.remember(content, found, target)
                     return
             self._temporaries.write([(number, path, target, content)])
             self._temporaries.sync()

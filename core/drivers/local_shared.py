@@ -6,84 +6,52 @@ of its content; and to remove it later frees nothing that the disk would have to
 All of this blocks, and is called from threads.
 """
 
-import errno
 import os
-import threading
-
-from core.drivers import atomic
+from dataclasses import dataclass, replace
 
 __all__ = ["SharedContents"]
 
-_DESCRIPTORS = "/proc/self/fd"
 
-_UNABLE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV, errno.EPERM)
-"""What file systems say that have no files without a name, or none with several; and where a
-directory of the store leads to another file system."""
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    content: bytes
+    name: str
+    state: tuple[int, int, int]
 
 
 class SharedContents:
-    """The latest content that was shared, in a file that has no name of its own.
+    """The latest file whose content others may have too. May be used by several threads at once."""
 
-    The system removes such a file with the last name that it was given, after which another one
-    is begun; so nothing is left of it, whatever happens. May be used by several threads at once.
-    """
-
-    def __init__(self, root: str, *, durable: bool) -> None:
-        """Begin with none; files are those of the file system of `root`."""
-        self._root = root
-        self._durable = durable
-        self._lock = threading.Lock()
-        self._content: bytes | None = None
-        self._descriptor = -1
-        self._works = hasattr(os, "O_TMPFILE") and os.path.isdir(_DESCRIPTORS)
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._latest: _Latest | None = None
 
     def link(self, content: bytes, target: str) -> bool:
-        """Make `target` a name of a file with `content`, which is durable; say whether it is.
+        """Make `target` a name of a durable file with `content`; say whether it is.
 
         What is there already is left alone. Where the result is False, nothing has changed.
         """
-        with self._lock:
-            if not self._works:
-                return False
-            try:
-                if self._content != content or not self._link(target):
-                    self._begin(content)
-                    return self._link(target)
-            except OSError as error:
-                # A fault of the disk is met again, and told, by whoever writes the file in full.
-                self._works = error.errno not in _UNABLE
-                return False
-            return True
-
-    def close(self) -> None:
-        """Let go of the file; the names that it has stay. It may be used again."""
-        with self._lock:
-            self._forget()
-
-    def _link(self, target: str) -> bool:
-        """Give the file a name; say whether it can have more: it may have lost its last one."""
+        latest = self._latest
+        if latest is None or latest.content != content:
+            return False
         try:
-            # With a directory named, though the path needs none, links are followed.
-            os.link(f"{_DESCRIPTORS}/{self._descriptor}", target, src_dir_fd=self._descriptor)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EMLINK):
-                return False
-            raise
+            os.link(latest.name, target)
+        except OSError:
+            # That file is gone, or has all the names that it can have, or this one is taken; and
+            # a fault of the disk is met again, and told, by whoever writes the file in full.
+            return False
+        if _state(os.stat(target)) != latest.state:
+            # Somebody has put another file in its place.
+            os.unlink(target)
+            return False
+        # Of all names the newest is likely to stay longest.
+        self._latest = replace(latest, name=target)
         return True
 
-    def _begin(self, content: bytes) -> None:
-        self._forget()
-        self._descriptor = os.open(self._root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
-        try:
-            atomic.write_all(self._descriptor, content)
-            if self._durable:
-                os.fsync(self._descriptor)
-        except BaseException:
-            self._forget()
-            raise
-        self._content = content
+    def remember(self, content: bytes, found: os.stat_result, target: str) -> None:
+        """Take note that the file `found`, which is durable and has `content`, is now `target`."""
+        self._latest = _Latest(content, target, _state(found))
 
-    def _forget(self) -> None:
-        descriptor, self._descriptor, self._content = self._descriptor, -1, None
-        if descriptor >= 0:
-            os.close(descriptor)
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -80,6 +80,14 @@ class Temporaries:
         finally:
             self._close()
 
+    def find(self, number: int) -> os.stat_result | None:
+        """Return what the system knows of a content's file, or None if it was not written.
+
+        Raises:
+            FileNotFoundError: it has been deleted, with its directory.
+        """
+        return os.stat(self._names[number]) if number in self._names else None
+
     def rename(self, number: int, target: str) -> bool:
         """Give a content its name, in place of what is there; say whether it was written at all.
 

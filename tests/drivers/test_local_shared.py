@@ -1,44 +1,47 @@
 """Contents that several files share, as they are on the disk."""
 
-import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
+from core.drivers import BeginUpload, FilesystemDriver, Put
 from core.drivers.local_shared import SharedContents
 
 __all__: list[str] = []
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[SharedContents]:
-    contents = SharedContents(str(tmp_path), durable=True)
-    yield contents
-    contents.close()
+def shared(tmp_path: Path) -> SharedContents:
+    """One that has shared the file `first`, with the content 1."""
+    first = tmp_path / "first"
+    first.write_bytes(b"1")
+    contents = SharedContents()
+    assert not contents.link(b"1", str(tmp_path / "early"))
+    contents.remember(b"1", first.stat(), str(first))
+    return contents
 
 
 def test_files_of_one_content_are_one_file_and_those_of_another_are_not(
     shared: SharedContents, tmp_path: Path
 ) -> None:
-    targets = [tmp_path / name for name in "abc"]
-    for target, content in zip(targets, (b"1", b"1", b"2"), strict=True):
-        assert shared.link(content, str(target))
-        assert target.read_bytes() == content
-    first, second, third = (target.stat().st_ino for target in targets)
-    assert first == second != third
-    assert sorted(tmp_path.iterdir()) == targets
+    assert shared.link(b"1", str(tmp_path / "a"))
+    assert (tmp_path / "a").samefile(tmp_path / "first")
+    assert not shared.link(b"2", str(tmp_path / "b"))
+    assert not (tmp_path / "b").exists()
 
 
-def test_one_is_begun_anew_when_the_last_name_is_gone(
+def test_the_newest_name_does_when_older_ones_are_gone(
     shared: SharedContents, tmp_path: Path
 ) -> None:
+    old = tmp_path / "first"
     for name in "abc":
         assert shared.link(b"1", str(tmp_path / name))
-        (tmp_path / name).unlink()
-    assert shared.link(b"1", str(tmp_path / "d"))
-    assert (tmp_path / "d").read_bytes() == b"1"
+        old.unlink()
+        old = tmp_path / name
+    old.unlink()
+    assert not shared.link(b"1", str(tmp_path / "d"))
 
 
 def test_what_has_the_name_already_is_left_alone(shared: SharedContents, tmp_path: Path) -> None:
@@ -48,54 +51,58 @@ def test_what_has_the_name_already_is_left_alone(shared: SharedContents, tmp_pat
     assert shared.link(b"1", str(tmp_path / "b"))
 
 
-def test_a_content_is_durable_before_it_has_a_name(
-    shared: SharedContents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_was_put_in_the_place_of_the_latest_is_not_shared(
+    shared: SharedContents, tmp_path: Path
+) -> None:
+    (tmp_path / "other").write_bytes(b"2")
+    (tmp_path / "other").replace(tmp_path / "first")
+    assert not shared.link(b"1", str(tmp_path / "a"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first"]
+
+
+def test_where_files_have_but_one_name_each_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    share(tmp_path, 3)
+    assert {path.stat().st_nlink for path in tmp_path.rglob("startedat")} == {1}
+
+
+def test_the_driver_shares_what_it_has_written_and_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
     sync, link = os.fsync, os.link
 
     def note_sync(descriptor: int) -> None:
-        calls.append("sync")
+        calls.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name[:9]}")
         sync(descriptor)
 
-    def note_link(source: str, target: str, *, src_dir_fd: int) -> None:
+    def note_link(source: str, target: str) -> None:
         calls.append("link")
-        link(source, target, src_dir_fd=src_dir_fd)
+        link(source, target)
 
     monkeypatch.setattr(os, "fsync", note_sync)
     monkeypatch.setattr(os, "link", note_link)
-    for name in "ab":
-        shared.link(b"1", str(tmp_path / name))
-    assert calls == ["sync", "link", "link"]
+    share(tmp_path, 3)
+    files = list(tmp_path.rglob("startedat"))
+    assert len(files) == 3
+    assert {path.stat().st_nlink for path in files} == {3}
+    assert {path.read_bytes() for path in files} == {b"now"}
+    assert calls == ["sync startedat", "link", "link"]
 
 
-def test_a_content_that_cannot_be_made_durable_gets_no_name(
-    shared: SharedContents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.EIO, "")
+def share(root: Path, uploads: int) -> None:
+    async def begin() -> None:
+        driver = FilesystemDriver(root)
+        for number in range(uploads):
+            begun = f"/u/{number}/startedat"
+            await driver.apply(
+                [Put(begun, b"now", may_share=True), BeginUpload(f"/u/{number}/data")]
+            )
+        await driver.aclose()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
-        assert not shared.link(b"1", str(tmp_path / "a"))
-        assert not shared.link(b"1", str(tmp_path / "a"))
-    assert list(tmp_path.iterdir()) == []
-    assert shared.link(b"1", str(tmp_path / "a"))
-
-
-@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR])
-def test_where_the_file_system_cannot_it_is_asked_but_once(
-    shared: SharedContents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    asked = 0
-
-    def refuse(*_: object) -> int:
-        nonlocal asked
-        asked += 1
-        raise OSError(number, "")
-
-    monkeypatch.setattr(os, "open", refuse)
-    for _ in range(3):
-        assert not shared.link(b"1", str(tmp_path / "a"))
-    assert asked == 1
-    assert list(tmp_path.iterdir()) == []
+    anyio.run(begin)
