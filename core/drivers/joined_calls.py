@@ -58,20 +58,29 @@ class JoinedCalls(Generic[T]):
 
     def _start(self) -> None:
         calls, self._waiting = self._waiting[:_MAX_JOINED], self._waiting[_MAX_JOINED:]
-        work = self._pool.start(self._function, [argument for argument, _ in calls])
-        work.add_done_callback(partial(self._end, [future for _, future in calls]))
+        futures = [future for _, future in calls]
+        try:
+            work = self._pool.start(self._function, [argument for argument, _ in calls])
+        except RuntimeError as error:
+            # The system gives no thread.
+            self._settle(futures, [error] * len(futures))
+        else:
+            work.add_done_callback(partial(self._end, futures))
 
     def _end(
         self,
         futures: list["asyncio.Future[None]"],
         work: "asyncio.Future[Sequence[Exception | None]]",
     ) -> None:
-        if self._waiting:
-            self._start()
-        else:
-            self._is_busy = False
         failure = work.exception()
-        faults = [failure] * len(futures) if failure is not None else work.result()
+        self._settle(futures, [failure] * len(futures) if failure is not None else work.result())
+
+    def _settle(
+        self, futures: list["asyncio.Future[None]"], faults: Sequence[BaseException | None]
+    ) -> None:
+        self._is_busy = bool(self._waiting)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._start)
         for future, fault in zip(futures, faults, strict=True):
             if future.cancelled():
                 continue

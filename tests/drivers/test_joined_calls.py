@@ -140,3 +140,18 @@ async def test_a_task_that_is_cancelled_without_regard_to_shields_harms_no_other
         await joined.run(4)
     assert gone.cancelled()
     assert work.groups == [[1, 2], [4]]
+
+
+async def test_where_no_thread_can_be_had_the_call_fails_and_later_ones_need_not(
+    joined: JoinedCalls[int], pool: ThreadPool, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "start", refuse)
+        results = await asyncio.gather(*map(joined.run, range(20)), return_exceptions=True)
+        assert {type(result) for result in results} == {RuntimeError}
+    with fail_after(2):
+        await joined.run(2)
+    assert work.groups == [[2]]
