@@ -18,6 +18,7 @@ from core.drivers import (
     DriverReader,
     Entry,
     FileWriter,
+    Fill,
     Move,
     MoveOut,
     ObjectInfo,
@@ -33,6 +34,7 @@ __all__ = ["Call", "Crash", "FaultyDriver", "FullDriver", "failing", "fails_at"]
 
 _METHODS = {
     Put: "put",
+    Fill: "put",
     Move: "move",
     MoveOut: "move",
     Delete: "delete",

@@ -24,8 +24,9 @@ class Digester:
     def __init__(self, algorithm: Algorithm = SHA256) -> None:
         self.algorithm = algorithm
         self.size = 0
-        self._resumable: ResumableHasher | None = new_resumable_hasher(algorithm.name)
-        self._hasher: Hasher = self._resumable or algorithm.new_hasher()
+        self._resumable: ResumableHasher | None = None
+        # Made when something comes: most digesters of small pushes see nothing.
+        self._hasher: Hasher | None = None
 
     @classmethod
     def restore(cls, algorithm: Algorithm, state: bytes, size: int) -> Self | None:
@@ -44,16 +45,23 @@ class Digester:
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take in the next chunk, which may be empty."""
-        self._hasher.update(chunk)
+        self._begun().update(chunk)
         self.size += len(chunk)
 
     def digest(self) -> Digest:
         """Return the digest of all bytes so far; more may follow."""
-        return Digest(self.algorithm, self._hasher.hexdigest())
+        return Digest(self.algorithm, self._begun().hexdigest())
 
     def state(self) -> bytes | None:
         """Return what `restore` goes on from in any process, or None if it cannot be had here.
 
         Its form is that of Go's `crypto/sha256` and `crypto/sha512`.
         """
+        self._begun()
         return None if self._resumable is None else self._resumable.state()
+
+    def _begun(self) -> Hasher:
+        if self._hasher is None:
+            self._resumable = new_resumable_hasher(self.algorithm.name)
+            self._hasher = self._resumable or self.algorithm.new_hasher()
+        return self._hasher

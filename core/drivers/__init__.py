@@ -9,7 +9,17 @@ from core.drivers.base import (
     StorageDriver,
     Unfinished,
 )
-from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
+from core.drivers.changes import (
+    Barrier,
+    BeginUpload,
+    Change,
+    CleanUp,
+    Delete,
+    Fill,
+    Move,
+    MoveOut,
+    Put,
+)
 from core.drivers.checked import CheckedDriver
 from core.drivers.factory import create_driver
 from core.drivers.filesystem import FilesystemDriver
@@ -26,6 +36,7 @@ __all__ = [
     "Entry",
     "FileWriter",
     "FilesystemDriver",
+    "Fill",
     "MemoryDriver",
     "Move",
     "MoveOut",

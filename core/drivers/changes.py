@@ -2,15 +2,33 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Barrier", "BeginUpload", "Change", "CleanUp", "Delete", "Move", "MoveOut", "Put"]
+__all__ = [
+    "Barrier",
+    "BeginUpload",
+    "Change",
+    "CleanUp",
+    "Delete",
+    "Fill",
+    "Move",
+    "MoveOut",
+    "Put",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store `content` at `path`, atomically, as `StorageDriver.put` does."""
+    """Store `content` at `path`, atomically, as `StorageDriver.put` does.
+
+    Attributes:
+        path: of the file.
+        content: all of it.
+        may_share: whether the store may keep it once for several files that have it alike, since
+            nobody ever writes to such a file in place, in whatever program.
+    """
 
     path: str
     content: bytes
+    may_share: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +93,21 @@ class BeginUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """Make `content` that of an upload which holds nothing, and which the caller has claimed.
+
+    Only stores with directories are asked for it, where what is moved out afterwards costs little.
+    It is durable once `apply` returns, whether or not it is moved out behind this. A `Fill` whose
+    list fails may have happened, and may have left a part of `content`.
+    """
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Barrier:
     """What stands before it is durable before anything that stands behind it can be seen."""
 
 
-Change = Put | Move | MoveOut | Delete | CleanUp | BeginUpload | Barrier
+Change = Put | Move | MoveOut | Delete | CleanUp | BeginUpload | Fill | Barrier

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,13 +18,17 @@ from core.drivers.base import (
     Unfinished,
 )
 from core.drivers.changes import BeginUpload, Change, Delete, Move, Put
+from core.drivers.joined_calls import JoinedCalls
 from core.drivers.local_calls import Threads, as_driver_error, driver_faults
 from core.drivers.local_commit import LocalCommit
 from core.drivers.local_directories import DirectoryMaker
 from core.drivers.local_durable import DurableFiles
 from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim_regular
+from core.drivers.local_group import GroupMember, run_group
 from core.drivers.local_leftovers import remove_leftover, scan_leftovers
 from core.drivers.local_listings import Listing, Listings
+from core.drivers.local_shared import SharedContents
+from core.drivers.local_syncs import BatchSyncs
 from core.errors import PathNotFound
 
 __all__ = ["FilesystemDriver"]
@@ -52,10 +57,15 @@ class FilesystemDriver(StorageDriver):
             raise ValueError(f"durability is one of {get_args(Durability)}, not {durability!r}")
         self._root = os.fspath(Path(root).absolute())
         self._durable = durability == "full"
+        self._syncs = BatchSyncs()
         self._directories = DirectoryMaker(self._root)
         self._durable_files = DurableFiles()
+        self._shared = SharedContents()
         self._listings = Listings()
         self._threads = Threads()
+        self._commits: JoinedCalls[GroupMember] = self._threads.join(
+            partial(run_group, syncs=self._syncs)
+        )
 
     async def get(self, path: str) -> bytes:
         try:
@@ -138,8 +148,13 @@ class FilesystemDriver(StorageDriver):
         await self.apply([Delete(path)])
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        if changes:
-            await self._threads.run("/", self._new_commit().apply, changes)
+        if not changes:
+            return
+        commit = self._new_commit(changes)
+        if _are_short(changes):
+            await self._commits.run(commit)
+        else:
+            await self._threads.run("/", self._run_alone, commit)
 
     async def list_unfinished(self, path: str) -> AsyncIterator[Unfinished]:
         # A file that an appender has begun is an ordinary one, and is listed as such.
@@ -154,14 +169,26 @@ class FilesystemDriver(StorageDriver):
 
     async def aclose(self) -> None:
         self._threads.close()
+        self._syncs.close()
 
     def _local(self, path: str) -> str:
         return self._root if path == "/" else self._root + path
 
-    def _new_commit(self) -> LocalCommit:
+    def _new_commit(self, changes: Sequence[Change] = ()) -> LocalCommit:
         return LocalCommit(
-            self._root, self._directories, self._durable_files, durable=self._durable
+            self._root,
+            self._directories,
+            self._durable_files,
+            self._shared,
+            self._syncs,
+            changes,
+            durable=self._durable,
         )
+
+    def _run_alone(self, commit: LocalCommit) -> None:
+        (fault,) = run_group([commit], syncs=self._syncs)
+        if fault is not None:
+            raise fault
 
     def _create_temporary(self, path: str, temporary: str) -> int:
         commit = self._new_commit()
@@ -207,6 +234,7 @@ class FilesystemDriver(StorageDriver):
             size=os.lseek(descriptor, 0, os.SEEK_END),
             durable=self._durable,
             durable_files=self._durable_files,
+            commits=self._commits,
         )
 
     def _list(self, path: str) -> Listing:
@@ -216,6 +244,18 @@ class FilesystemDriver(StorageDriver):
             if path != "/":
                 raise
             return Listing([], frozenset())
+
+
+def _are_short(changes: Sequence[Change]) -> bool:
+    """Say whether others may wait until these are made."""
+    size = 0
+    for change in changes:
+        if isinstance(change, Delete):
+            # There may be a large directory.
+            return False
+        if isinstance(change, Put):
+            size += len(change.content)
+    return size <= _SMALL_BYTES
 
 
 def _read_rest(descriptor: int, start: bytes) -> bytes:

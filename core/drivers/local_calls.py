@@ -1,10 +1,11 @@
 """Calls to the local file system: in threads, and with their faults named."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
+from core.drivers.joined_calls import JoinedCalls
 from core.drivers.thread_pool import ThreadPool
 from core.errors import (
     DriverError,
@@ -36,6 +37,10 @@ class Threads:
         """
         with driver_faults(path):
             return await self._pool.run(function, *args)
+
+    def join(self, function: Callable[[Sequence[T]], Sequence[Exception | None]]) -> JoinedCalls[T]:
+        """Return what calls `function`, which does several things at once, in these threads."""
+        return JoinedCalls(self._pool, function)
 
     def close(self) -> None:
         """End the threads, once they have done what they were given."""

@@ -13,7 +13,17 @@ from typing import assert_never
 import structlog
 
 from core.drivers import atomic
-from core.drivers.changes import Barrier, BeginUpload, Change, CleanUp, Delete, Move, MoveOut, Put
+from core.drivers.changes import (
+    Barrier,
+    BeginUpload,
+    Change,
+    CleanUp,
+    Delete,
+    Fill,
+    Move,
+    MoveOut,
+    Put,
+)
 from core.drivers.local_calls import driver_faults
 from core.drivers.local_directories import (
     ATTEMPTS,
@@ -23,6 +33,9 @@ from core.drivers.local_directories import (
 )
 from core.drivers.local_durable import DurableFiles
 from core.drivers.local_files import claim_regular
+from core.drivers.local_filling import Filling
+from core.drivers.local_shared import SharedContents
+from core.drivers.local_syncs import BatchSyncs
 from core.drivers.local_temporaries import Temporaries
 from core.errors import PathNotFound
 
@@ -34,7 +47,7 @@ _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ENOENT)
 
 
 class LocalCommit:
-    """One list of changes below `root`, or what prepares one file.
+    """One list of changes below `root`, made in a group, or what prepares one file.
 
     Contents are written to temporary files and synced first, those behind a barrier too, which
     nobody sees. Then everything gets its name or loses it, in order, and each directory that was
@@ -43,40 +56,101 @@ class LocalCommit:
     """
 
     def __init__(
-        self, root: str, directories: DirectoryMaker, durable_files: DurableFiles, *, durable: bool
+        self,
+        root: str,
+        directories: DirectoryMaker,
+        durable_files: DurableFiles,
+        shared: SharedContents,
+        syncs: BatchSyncs,
+        changes: Sequence[Change] = (),
+        *,
+        durable: bool,
     ) -> None:
+        self.path = "/"
+        self._changes = changes
+        self._left = iter(enumerate(changes))
         self._root = root
         self._directories = directories
         self._durable = durable
-        self._pending = PendingSyncs(directories, durable=durable)
+        self._pending = PendingSyncs(directories, syncs, durable=durable)
         self._durable_files = durable_files
-        self._temporaries = Temporaries(directories, self._pending, durable=durable)
+        self._shared = shared
+        self._temporaries = Temporaries(directories, self._pending, syncs, durable=durable)
+        self._fillings: list[Filling] = []
         # Empty files that are durable once the directories are synced.
         self._begun: dict[str, os.stat_result] = {}
 
-    def apply(self, changes: Sequence[Change]) -> None:
-        """Make `changes`, as `StorageDriver.apply` says.
+    @property
+    def pending(self) -> PendingSyncs | None:
+        """The directories that were changed."""
+        return self._pending
+
+    def prepare(self) -> None:
+        """Write the contents of the changes to files that nobody sees.
+
+        Raises:
+            DriverError: one of them could not be written.
+        """
+        self._temporaries.write(
+            (number, put.path, self._local(put.path), put.content)
+            for number, put in enumerate(self._changes)
+            if isinstance(put, Put) and not put.may_share
+        )
+        for fill in self._changes:
+            if isinstance(fill, Fill):
+                with driver_faults(fill.path):
+                    filling = Filling(self._durable_files, fill.path, self._local(fill.path))
+                    self._fillings.append(filling)
+                    filling.write(fill.content)
+
+    def unsynced(self) -> list[int]:
+        """Return the descriptors of these files, which are to be synced, for `settle`."""
+        unsynced = self._temporaries.unsynced()
+        if self._durable:
+            unsynced += [filling.descriptor for filling in self._fillings]
+        return unsynced
+
+    def settle(self, faults: Sequence[OSError | None]) -> None:
+        """Take these files for synced, with these faults.
+
+        Raises:
+            DriverError: the first of them.
+        """
+        if not self._durable:
+            self._temporaries.settle(())
+            return
+        others = len(faults) - len(self._fillings)
+        for filling, fault in zip(self._fillings, faults[others:], strict=True):
+            with driver_faults(filling.path):
+                filling.settle(fault)
+        self._temporaries.settle(faults[:others])
+
+    def advance(self) -> bool:
+        """Make the changes up to the next barrier; say whether there is one.
 
         Raises:
             DriverError: the fault of the first change that failed.
         """
-        try:
-            self._temporaries.write(
-                [
-                    (number, put.path, self._local(put.path), put.content)
-                    for number, put in enumerate(changes)
-                    if isinstance(put, Put)
-                ]
-            )
-            path = "/"
-            for number, change in enumerate(changes):
-                path = path if isinstance(change, Barrier) else change.path
-                with driver_faults(path):
-                    self._make(number, change)
-            with driver_faults(path):
-                self.sync()
-        finally:
-            self._temporaries.discard()
+        for number, change in self._left:
+            if isinstance(change, Barrier):
+                return True
+            self.path = change.path
+            with driver_faults(change.path):
+                self._make(number, change)
+        return False
+
+    def note_durable(self) -> None:
+        """Remember what is durable now that the directories are."""
+        if self._durable:
+            for target, found in self._begun.items():
+                self._durable_files.remember(target, found)
+        self._begun.clear()
+
+    def finish(self) -> None:
+        """Remove the files that have got no name."""
+        for filling in self._fillings:
+            filling.close()
+        self._temporaries.discard()
 
     def create(self, path: str, target: str, flags: int) -> int:
         """Open a file that is made if it is missing, its directory too; return the descriptor.
@@ -110,15 +184,14 @@ class LocalCommit:
     def sync(self) -> None:
         """Make durable what was made."""
         self._pending.sync()
-        if self._durable:
-            for target, found in self._begun.items():
-                self._durable_files.remember(target, found)
-        self._begun.clear()
+        self.note_durable()
 
     def _make(self, number: int, change: Change) -> None:
         match change:
-            case Put(path, content):
-                self._name(number, path, content)
+            case Put(path, content, may_share=True) if self._share(path, content):
+                return
+            case Put(path, content, may_share):
+                self._name(number, path, content, may_share=may_share)
             case Move(source, destination):
                 self._move(source, destination)
             case MoveOut(source, destination):
@@ -129,20 +202,32 @@ class LocalCommit:
                 self._delete(path, missing_ok=missing_ok)
             case CleanUp(path):
                 self._clean_up(path)
-            case Barrier():
-                self.sync()
+            case Fill() | Barrier():
+                return
             case _:
                 assert_never(change)
 
-    def _name(self, number: int, path: str, content: bytes) -> None:
+    def _share(self, path: str, content: bytes) -> bool:
+        target = self._local(path)
+        self._directories.make_parent(path, target, self._pending)
+        if not self._shared.link(content, target):
+            return False
+        self._pending.add(os.path.dirname(target))
+        return True
+
+    def _name(self, number: int, path: str, content: bytes, *, may_share: bool) -> None:
         target = self._local(path)
         # The directory may be deleted, and the temporary file with it, before it has its name.
         for _ in range(ATTEMPTS):
             with suppress(FileNotFoundError):
-                self._temporaries.rename(number, target)
-                self._pending.add(os.path.dirname(target))
-                return
+                found = self._temporaries.find(number) if may_share else None
+                if self._temporaries.rename(number, target):
+                    self._pending.add(os.path.dirname(target))
+                    if found is not None:
+                        self._shared.remember(content, found, target)
+                    return
             self._temporaries.write([(number, path, target, content)])
+            self._temporaries.sync()
         raise deleted_again_and_again(path)
 
     def _move(self, source: str, destination: str) -> None:

@@ -6,26 +6,35 @@ All of this blocks, and is called from threads.
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 
-from core.drivers import atomic
+from core.drivers.local_syncs import BatchSyncs
 from core.errors import DriverUnavailable, PathConflict
 
-__all__ = ["ATTEMPTS", "DirectoryMaker", "PendingSyncs", "deleted_again_and_again"]
+__all__ = [
+    "ATTEMPTS",
+    "DirectoryMaker",
+    "PendingSyncs",
+    "deleted_again_and_again",
+    "sync_together",
+]
 
 ATTEMPTS = 8
 """So often is tried what somebody who deletes a directory at the same moment makes fail."""
 
 _MAX_KNOWN_DIRECTORIES = 65_536
+_OPEN_TOGETHER = 64
 
 
 class PendingSyncs:
     """The directories whose entries one commit has changed, and that are not synced yet."""
 
-    def __init__(self, directories: "DirectoryMaker", *, durable: bool) -> None:
+    def __init__(self, directories: "DirectoryMaker", syncs: BatchSyncs, *, durable: bool) -> None:
         """Note changes for `sync`; without `durable` it syncs nothing."""
+        self.durable = durable
         self._directories = directories
-        self._durable = durable
+        self._syncs = syncs
         # From each directory to what was made in it, with its inode.
         self._changed: dict[str, dict[str, int]] = {}
 
@@ -47,16 +56,64 @@ class PendingSyncs:
         Raises:
             OSError: one could not be synced; the others may or may not be.
         """
-        while self._changed:
-            directory = next(iter(self._changed))
-            if self._durable:
-                try:
-                    atomic.sync_directory(directory)
-                except FileNotFoundError:
-                    # It has been deleted since, and with it what was changed in it.
-                    del self._changed[directory]
-                    continue
-            self._directories.remember(self._changed.pop(directory))
+        (fault,) = sync_together([self], self._syncs)
+        if fault is not None:
+            raise fault
+
+    def list(self) -> "list[str]":
+        """Return the directories."""
+        return list(self._changed)
+
+    def settle(self, directory: str, *, is_there: bool) -> None:
+        """Take one directory for synced, or for deleted since, with what was changed in it."""
+        made = self._changed.pop(directory)
+        if is_there:
+            self._directories.remember(made)
+
+
+def sync_together(commits: Sequence[PendingSyncs], syncs: BatchSyncs) -> list[OSError | None]:
+    """Make the entries of all directories of several commits durable, each with one sync.
+
+    Returns what could not be synced for each commit; the rest of its directories may or may not be.
+    """
+    owners: dict[str, list[int]] = {}
+    for number, commit in enumerate(commits):
+        for directory in commit.list():
+            owners.setdefault(directory, []).append(number)
+    faults: list[OSError | None] = [None] * len(commits)
+    directories = list(owners)
+    for start in range(0, len(directories), _OPEN_TOGETHER):
+        part = directories[start : start + _OPEN_TOGETHER]
+        for directory, fault in zip(part, _sync(part, commits, syncs), strict=True):
+            is_there = not isinstance(fault, FileNotFoundError)
+            for number in owners[directory]:
+                if fault is None or not is_there:
+                    commits[number].settle(directory, is_there=is_there)
+                else:
+                    faults[number] = faults[number] or fault
+    return faults
+
+
+def _sync(
+    directories: Sequence[str], commits: Sequence[PendingSyncs], syncs: BatchSyncs
+) -> list[OSError | None]:
+    """Sync directories, if any of `commits` wants it, and return what each has failed with."""
+    faults: list[OSError | None] = [None] * len(directories)
+    if not any(commit.durable for commit in commits):
+        return faults
+    opened: dict[int, int] = {}
+    try:
+        for number, directory in enumerate(directories):
+            try:
+                opened[number] = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                faults[number] = error
+        for number, fault in zip(opened, syncs.sync(list(opened.values())), strict=True):
+            faults[number] = fault
+    finally:
+        for descriptor in opened.values():
+            os.close(descriptor)
+    return faults
 
 
 class DirectoryMaker:

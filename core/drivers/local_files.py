@@ -5,14 +5,16 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 from core.drivers import atomic
 from core.drivers.base import DriverReader, FileWriter
+from core.drivers.joined_calls import JoinedCalls
 from core.drivers.local_calls import Threads, driver_faults
 from core.drivers.local_durable import DurableFiles
+from core.drivers.local_group import GroupMember
 from core.drivers.write_back import WriteBack
 from core.errors import PathNotFound, WriterBusy
 
@@ -155,7 +157,7 @@ class LocalWriter(FileWriter):
 
     def _write(self, chunk: bytes | bytearray | memoryview) -> None:
         with self._file as descriptor:
-            atomic.write_all(descriptor, chunk)
+            self._write_back.write(descriptor, chunk)
             self._size += len(chunk)
             if self._durable:
                 self._write_back.advance(descriptor, self._size)
@@ -164,6 +166,7 @@ class LocalWriter(FileWriter):
         with self._file as descriptor:
             if self._durable:
                 atomic.sync_content(descriptor, self._temporary)
+                self._write_back.end(descriptor, self._size)
             atomic.replace(self._temporary, self._target, durable=self._durable)
 
 
@@ -180,6 +183,7 @@ class LocalAppender(FileWriter):
         size: int,
         durable: bool,
         durable_files: DurableFiles,
+        commits: JoinedCalls[GroupMember],
     ) -> None:
         self._threads = threads
         self._path = path
@@ -189,6 +193,7 @@ class LocalAppender(FileWriter):
         self._write_back = WriteBack(size)
         self._size = size
         self._durable_files = durable_files
+        self._commits = commits
         # What an earlier process has written may not be on the disk yet, nor may its name.
         self._has_durable_name = durable_files.knows(target, os.fstat(descriptor))
         self._synced = size == 0 or self._has_durable_name
@@ -205,7 +210,10 @@ class LocalAppender(FileWriter):
         await self._threads.run(self._path, _in_turn, self._write, then, chunk)
 
     async def write_durably(self, chunk: bytes | bytearray | memoryview) -> None:
-        await self._threads.run(self._path, self._write_and_sync, chunk)
+        if len(chunk) <= _INLINE_BYTES:
+            await self._commits.run(_DurableWrite(self, self._path, chunk))
+        else:
+            await self._threads.run(self._path, self._write_and_sync, chunk)
 
     async def flush(self) -> None:
         if self._synced:
@@ -240,15 +248,18 @@ class LocalAppender(FileWriter):
 
     def _write(self, chunk: bytes | bytearray | memoryview) -> None:
         with self._file as descriptor:
-            self._check_present(descriptor)
-            self._synced = False
-            try:
-                atomic.write_all(descriptor, chunk)
-            finally:
-                # After a write that failed midway the file tells how much of it is there.
-                self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
-            if self._durable:
-                self._write_back.advance(descriptor, self._size)
+            self._add(descriptor, chunk)
+
+    def _add(self, descriptor: int, chunk: bytes | bytearray | memoryview) -> None:
+        self._check_present(descriptor)
+        self._synced = False
+        try:
+            self._write_back.write(descriptor, chunk)
+        finally:
+            # After a write that failed midway the file tells how much of it is there.
+            self._size = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if self._durable:
+            self._write_back.advance(descriptor, self._size)
 
     def _write_and_sync(self, chunk: bytes | bytearray | memoryview) -> None:
         self._write(chunk)
@@ -261,14 +272,65 @@ class LocalAppender(FileWriter):
                 # Whoever writes while this syncs leaves another state behind.
                 state = os.fstat(descriptor)
                 atomic.sync_content(descriptor, self._target)
-                if self._has_durable_name:
-                    self._durable_files.remember(self._target, state)
+                self._note_durable(state)
+                self._write_back.end(descriptor, self._size)
             self._synced = True
+
+    def _note_durable(self, state: os.stat_result) -> None:
+        if self._has_durable_name:
+            self._durable_files.remember(self._target, state)
 
     def _check_present(self, descriptor: int) -> None:
         # A file that was moved is a published blob by now, and must not be written to.
         if not os.path.samestat(os.fstat(descriptor), os.stat(self._target)):
             raise PathNotFound(self._path)
+
+
+class _DurableWrite:
+    """What `LocalAppender.write_durably` does with little, as one of a group."""
+
+    pending = None
+
+    def __init__(
+        self, appender: LocalAppender, path: str, chunk: bytes | bytearray | memoryview
+    ) -> None:
+        self.path = path
+        self._appender = appender
+        self._chunk = chunk
+        self._descriptor = -1
+        self._state: os.stat_result | None = None
+
+    def prepare(self) -> None:
+        with driver_faults(self.path):
+            self._descriptor = self._appender._file.__enter__()
+            self._appender._add(self._descriptor, self._chunk)
+
+    def unsynced(self) -> list[int]:
+        if not self._appender._durable:
+            return []
+        self._state = os.fstat(self._descriptor)
+        return [self._descriptor]
+
+    def settle(self, faults: Sequence[OSError | None]) -> None:
+        for fault in faults:
+            if fault is not None:
+                # As in `atomic.sync_content`: a later sync would succeed without the content.
+                atomic.discard(self._appender._target)
+                with driver_faults(self.path):
+                    raise fault
+        if self._state is not None:
+            self._appender._note_durable(self._state)
+        self._appender._synced = True
+
+    def advance(self) -> bool:
+        return False
+
+    def note_durable(self) -> None:
+        return
+
+    def finish(self) -> None:
+        if self._descriptor >= 0:
+            self._appender._file.__exit__()
 
 
 def _in_turn(

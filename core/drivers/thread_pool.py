@@ -44,22 +44,28 @@ class ThreadPool:
         cancelled without regard to shields, the call goes on without it.
         """
         await checkpoint_if_cancelled()
+        future = self.start(function, *args)
+        with CancelScope(shield=True):
+            await future
+        return future.result()
+
+    def start(self, function: Callable[..., T], *args: object) -> "asyncio.Future[T]":
+        """Have `function` called in a thread, and return where its result or fault will be."""
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._calls += 1
+        future.add_done_callback(self._count_end)
         self._queue.put((future, function, args))
         # What is waiting for its result has a thread, or will get one.
         if self._calls > len(self._threads) < self._size:
             self._start_thread()
-        try:
-            with CancelScope(shield=True):
-                await future
-        finally:
-            self._calls -= 1
-        return cast("T", future.result())
+        return cast("asyncio.Future[T]", future)
 
     def close(self) -> None:
         """End the threads, once they have done what they were given. More calls start new ones."""
         _end(self._queue, self._threads)
+
+    def _count_end(self, _: object) -> None:
+        self._calls -= 1
 
     def _start_thread(self) -> None:
         thread = Thread(target=_work, args=(self._queue,), name="moorage disk", daemon=True)

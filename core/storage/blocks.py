@@ -4,7 +4,7 @@ A chunk is an object of its own, made and thrown away for each piece that a clie
 is memory of the caller, used again and again.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
 __all__ = ["Blocks", "FillsBlocks"]
@@ -40,8 +40,8 @@ class Blocks(AsyncIterator[bytes]):
     ) -> None:
         """Begin with `first`; behind it comes `rest`, or `failure` is raised."""
         self._rest = rest
-        # Asked once, as the answer takes longer than most calls.
-        self._fill_rest = rest.fill if isinstance(rest, FillsBlocks) else None
+        self._fill_rest: Callable[[memoryview], Awaitable[int]] | None = None
+        self._has_asked = False
         self._first = memoryview(first)
         self._failure = failure
 
@@ -56,6 +56,10 @@ class Blocks(AsyncIterator[bytes]):
 
     async def fill(self, block: memoryview) -> int:
         """Do what `FillsBlocks.fill` promises."""
+        if not self._has_asked:
+            # Once, and not for what is small, as the answer takes longer than most calls.
+            self._has_asked = True
+            self._fill_rest = self._rest.fill if isinstance(self._rest, FillsBlocks) else None
         filled = self._take_first(block)
         while filled < len(block) and self._failure is None:
             try:

@@ -85,7 +85,12 @@ class LayerService:
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.apply(
             [
-                Put(paths.upload_started_at(self._name, upload_id), format_started_at(started_at)),
+                Put(
+                    paths.upload_started_at(self._name, upload_id),
+                    format_started_at(started_at),
+                    # Uploads of one second have it alike, and no registry ever changes it.
+                    may_share=True,
+                ),
                 BeginUpload(paths.upload_data(self._name, upload_id)),
             ]
         )

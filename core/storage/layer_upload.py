@@ -9,7 +9,7 @@ from anyio import CancelScope
 from anyio.abc import AsyncResource
 
 from core.digest import Algorithm, Digest, Digester
-from core.drivers import Change, CleanUp, FileWriter, StorageDriver
+from core.drivers import Change, CleanUp, FileWriter, Fill, StorageDriver
 from core.errors import (
     DigestMismatch,
     DriverError,
@@ -320,20 +320,20 @@ class LayerUpload(AsyncResource):
             raise DigestMismatch(expected=str(digest), actual=str(actual))
         writer = await self._open()
         try:
-            await writer.write_durably(content)
+            # Nothing more is written by this writer, which only holds the claim from now on.
             await writer.commit()
-            await self._publish(digest)
+            await self._publish(digest, Fill(self._path, content))
         except PathNotFound:
             # Someone else has ended the upload while the content came.
             raise self._unknown() from None
         return Layer(self._driver, digest, content_digest=digest, size=len(content))
 
-    async def _publish(self, digest: Digest) -> None:
+    async def _publish(self, digest: Digest, *filling: Fill) -> None:
         """Give verified content its place, link it and end the upload, in one call to the store."""
         path = paths.layer_link(self._name, digest)
         with CancelScope(shield=True):
             content = await BlobStore(self._driver).adopting(digest, self._path)
-            await self._driver.apply([*content, link(path, digest)])
+            await self._driver.apply([*filling, *content, link(path, digest)])
             await self._let_go()
 
     def _clean_up(self) -> Change:

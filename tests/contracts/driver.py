@@ -23,6 +23,7 @@ from core.drivers import (
     Delete,
     Entry,
     FileWriter,
+    Fill,
     Move,
     MoveOut,
     Put,
@@ -1260,6 +1261,60 @@ class DriverContract(ABC):
         async with await driver.open_appender("/v/data") as writer:
             await writer.cancel()
         assert await self.leftovers(driver) == {"/b/1/data", "/l/1/link", "/t/old"}
+
+    async def test_contents_that_may_be_shared_are_files_of_their_own(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.put("/c/old", b"old")
+        paths = ("/a/1", "/b/2", "/c/old")
+        await driver.apply([Put(path, b"same", may_share=True) for path in paths])
+        await driver.apply([Put("/a/1", b"another"), Delete("/b/2")])
+        assert await self.stored(driver, "/a/1") == b"another"
+        assert await self.stored(driver, "/b/2") is None
+        assert await self.stored(driver, "/c/old") == b"same"
+        await driver.apply([Delete("/a"), Delete("/c"), Put("/d", b"same", may_share=True)])
+        assert await self.stored(driver, "/d") == b"same"
+        assert await self.leftovers(driver) == {"/d"}
+
+    async def test_what_may_be_shared_conflicts_as_anything_does(
+        self, driver: StorageDriver
+    ) -> None:
+        for path in ("/dir/x", "/file"):
+            await driver.put(path, b"there")
+        for path in ("/dir", "/file/x"):
+            await conflict(driver, driver.apply([Put(path, b"", may_share=True)]))
+        assert await self.stored(driver, "/dir/x") == b"there"
+        assert await self.stored(driver, "/file") == b"there"
+
+    async def test_an_upload_is_filled_and_moved_out_in_one_list(
+        self, driver: StorageDriver
+    ) -> None:
+        if driver.flat:
+            return
+        await driver.apply([Put("/u/startedat", b"now"), BeginUpload("/u/data")])
+        async with await driver.open_appender("/u/data") as writer:
+            await writer.commit()
+            await driver.apply(
+                [Fill("/u/data", b"content"), MoveOut("/u/data", "/b/data"), Put("/l", b"1")]
+            )
+        assert await self.stored(driver, "/b/data") == b"content"
+        assert await self.leftovers(driver) == {"/b/data", "/l"}
+
+    async def test_an_upload_whose_list_fails_behind_its_filling_can_be_gone_on_with(
+        self, driver: StorageDriver
+    ) -> None:
+        if driver.flat:
+            return
+        await driver.create_upload("/u/data")
+        async with await driver.open_appender("/u/data") as writer:
+            await writer.commit()
+            with pytest.raises(PathNotFound):
+                await driver.apply([Fill("/u/data", b"content"), Move("/missing", "/b")])
+        async with await driver.open_appender("/u/data") as writer:
+            assert writer.size in (0, 7)
+            await writer.write(b"content"[writer.size :])
+            await writer.commit()
+        assert await self.stored(driver, "/u/data") == b"content"
 
     async def test_no_changes_change_nothing(self, driver: StorageDriver) -> None:
         await driver.apply([])

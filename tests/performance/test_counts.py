@@ -27,7 +27,7 @@ __all__: list[str] = []
 
 pytestmark = [pytest.mark.needs("strace"), pytest.mark.timeout(60)]
 
-_CALL = re.compile(r"(fsync|fdatasync|write)\((\d+<[^>]*(?:>\))?)")
+_CALL = re.compile(r"(fsync|fdatasync|write|io_submit)\((\d+<[^>]*(?:>\))?)?")
 
 REPOSITORY = "/v2/c/r"
 
@@ -99,10 +99,23 @@ def blob() -> tuple[bytes, str]:
 
 @contextmanager
 def counting(service: Service, log: Path) -> Iterator[Counter[str]]:
-    """Count what the service does until the block ends: `syncs`, and `trips` to a thread."""
+    """Count what the service does until the block ends.
+
+    That is `syncs`, `waits` for those that are done at the same time, `trips` to a thread, and
+    files and directories that were `made`.
+    """
     counts: Counter[str] = Counter()
     pid = service.process.pid
-    command = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,write", "-o", str(log)]
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-y",
+        "-e",
+        "trace=fsync,fdatasync,io_submit,write,openat,mkdir",
+        "-o",
+        str(log),
+    ]
     with subprocess.Popen([*command, "-p", str(pid)]) as tracer:
         try:
             wait_for_tracer(pid)
@@ -111,9 +124,13 @@ def counting(service: Service, log: Path) -> Iterator[Counter[str]]:
             tracer.send_signal(signal.SIGINT)
     for line in log.read_text().splitlines():
         call = _CALL.search(line)
-        if call is not None and call[1] != "write":
-            counts["syncs"] += 1
-        elif call is not None and "eventfd" in call[2]:
+        if call is None:
+            counts["made"] += "O_CREAT" in line or "mkdir(" in line
+            continue
+        if call[1] != "write":
+            counts["syncs"] += line.count("IOCB_CMD_FSYNC") or 1
+            counts["waits"] += 1
+        elif "eventfd" in call[2]:
             # So a thread tells the event loop that it is done.
             counts["trips"] += 1
 
@@ -139,23 +156,30 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize(
-    ("push", "syncs", "trips"),
+    ("push", "syncs", "waits", "trips", "made"),
     [
-        pytest.param(Client.push_blob, 8, 3, id="blob by POST and PUT"),
-        pytest.param(Client.push_blob_in_one, 6, 1, id="blob by POST"),
-        pytest.param(Client.push_layer, 8, 3, id="blob by POST, PATCH and PUT"),
-        pytest.param(Client.push_image, 38, 10, id="image by a new tag"),
+        pytest.param(Client.push_blob, 8, 4, 2, 5, id="blob by POST and PUT"),
+        pytest.param(Client.push_blob_in_one, 6, 2, 1, 4, id="blob by POST"),
+        pytest.param(Client.push_layer, 8, 5, 3, 5, id="blob by POST, PATCH and PUT"),
+        pytest.param(Client.push_image, 38, 18, 10, 26, id="image by a new tag"),
         pytest.param(
-            lambda client: client.push_image("latest"), 35, 10, id="image by a tag that is there"
+            lambda client: client.push_image("latest"),
+            35,
+            18,
+            10,
+            22,
+            id="image by a tag that is there",
         ),
     ],
 )
-def test_a_push_costs_so_many_syncs_and_trips_to_a_thread(
+def test_a_push_costs_so_many_syncs_waits_for_them_and_trips_to_a_thread(
     service: Service,
     tmp_path: Path,
     push: Callable[[Client], object],
     syncs: int,
+    waits: int,
     trips: int,
+    made: int,
 ) -> None:
     with closing(Client(service)) as client:
         # A connection that is new to the worker costs more than one that it knows.
@@ -164,7 +188,44 @@ def test_a_push_costs_so_many_syncs_and_trips_to_a_thread(
             for _ in range(3):
                 push(client)
     assert counts["syncs"] <= 3 * syncs
+    assert counts["waits"] <= 3 * waits
     assert counts["trips"] <= 3 * trips
+    assert counts["made"] <= 3 * made
     # Else nothing was counted.
     assert counts["syncs"] > 3
     assert counts["trips"] > 0
+
+
+def test_uploads_of_one_second_share_the_file_that_says_so(
+    service: Service, tmp_path: Path
+) -> None:
+    with closing(Client(service)) as client:
+        client.begin()
+        with counting(service, tmp_path / "trace") as counts:
+            for _ in range(10):
+                client.begin()
+    # The directory of each and the one that they are in, and what is new when a second begins.
+    assert 20 <= counts["syncs"] <= 23
+    # The directory of each and its data.
+    assert 20 <= counts["made"] <= 22
+
+
+def test_a_large_push_goes_to_a_thread_once_for_each_block(
+    service: Service, tmp_path: Path
+) -> None:
+    blocks = 12
+    content = os.urandom(1024) * 2048 * blocks
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    with closing(Client(service)) as client:
+        with counting(service, tmp_path / "trace") as counts:
+            client.ask("PUT", add_query(client.begin(), digest=digest), content)
+        location = client.begin()
+        with counting(service, tmp_path / "trace") as patching:
+            location = client.ask("PATCH", location, content)
+            client.ask("PUT", add_query(location, digest=digest))
+    # A few are for the end, and the first bytes come with the header and not in a block.
+    assert blocks <= counts["trips"] <= blocks + 4
+    assert blocks <= patching["trips"] <= blocks + 5
+    assert counts["syncs"] <= 9
+    # The state of the hash is kept between requests, which is a file more.
+    assert patching["syncs"] <= 12
