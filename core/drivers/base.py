@@ -226,12 +226,14 @@ class StorageDriver(ABC):
     Attributes:
         name: under which the driver is chosen in the settings.
         flat: whether the store is one of keys, without directories and without rename.
+        gives_urls: whether `redirect_url` is worth asking; if not, its answer is None.
         questions_at_once: how many calls at once save time: 1 where the answer is at hand, more
             where each call is a round trip.
     """
 
     name: str
     flat: bool = False
+    gives_urls: bool = True
     questions_at_once: int = 1
 
     @abstractmethod

@@ -32,6 +32,8 @@ _SMALL_BYTES = 64 * 1024
 """What is smaller is read on the event loop: from the page cache that takes microseconds, less than
 a thread's turn."""
 
+_READ = os.O_RDONLY | os.O_CLOEXEC
+
 Durability = Literal["full", "relaxed"]
 
 
@@ -46,6 +48,7 @@ class FilesystemDriver(StorageDriver):
     """
 
     name = "filesystem"
+    gives_urls = False
 
     def __init__(self, root: str | os.PathLike[str], durability: Durability = "full") -> None:
         if durability not in get_args(Durability):
@@ -59,7 +62,7 @@ class FilesystemDriver(StorageDriver):
 
     async def get(self, path: str) -> bytes:
         try:
-            descriptor = os.open(self._local(path), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._root + path, _READ)
             try:
                 # Links and manifests fit: three calls of the system, and none to ask for the size.
                 content = os.read(descriptor, _SMALL_BYTES)
@@ -113,7 +116,7 @@ class FilesystemDriver(StorageDriver):
 
     async def stat(self, path: str) -> ObjectInfo:
         try:
-            found = os.stat(self._local(path))
+            found = os.stat(self._root + path)
         except (FileNotFoundError, NotADirectoryError):
             raise PathNotFound(path) from None
         except OSError as error:

@@ -39,6 +39,8 @@ class BlobStore:
 
         Good for reading, which finds out what is gone; never for a promise that it is there.
         """
+        if self._descriptors is NO_DESCRIPTORS:
+            return await self.find_size(digest)
         size = await self._descriptors.find_size(digest)
         if size is None:
             size = await self.find_size(digest)

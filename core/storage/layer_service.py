@@ -35,7 +35,6 @@ class LayerService:
     ) -> None:
         self._driver = driver
         self._name = name
-        self._descriptors = descriptors
         self._blobs = BlobStore(driver, descriptors)
 
     async def find(self, digest: Digest) -> Layer | None:
@@ -59,13 +58,7 @@ class LayerService:
         size = None if target is None else await self._blobs.find_known_size(target)
         if target is None or size is None:
             raise BlobUnknown(digest=str(digest), name=str(self._name))
-        return Layer(
-            self._driver,
-            digest,
-            content_digest=target,
-            size=size,
-            descriptors=self._descriptors,
-        )
+        return Layer(self._driver, digest, content_digest=target, size=size, blobs=self._blobs)
 
     async def exists(self, digest: Digest) -> bool:
         """Say whether the repository links the blob and its content is there."""
