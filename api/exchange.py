@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from api.prepared import WHOLE
+
 __all__ = [
     "REQUEST_ID",
     "App",
@@ -106,6 +108,11 @@ class Exchange:
             self.status = message["status"]
             headers = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
             message = {**message, "headers": headers}
+        elif message["type"] == WHOLE:
+            self.status = message["status"]
+            self.sent_bytes = len(message["body"])
+            self.complete = True
+            message["head"] += b"x-request-id: %b\r\n" % self.request_id
         elif message["type"] == "http.response.body":
             self.sent_bytes += len(message.get("body", b""))
             # Marked before the last bytes go out: uvicorn tells a finished request from a
