@@ -41,6 +41,7 @@ class Exchange:
 
     Attributes:
         scope: of the request.
+        fields: of its header; of one that comes twice the first counts, as in FastAPI.
         request_id: the client's `X-Request-Id` if that is 1 to 128 printable ASCII characters,
             else a new one; it is answered as `X-Request-Id`.
         user_agent: as it was sent.
@@ -56,6 +57,7 @@ class Exchange:
         "_receive",
         "_send",
         "complete",
+        "fields",
         "hung_up",
         "received_bytes",
         "request_id",
@@ -77,15 +79,12 @@ class Exchange:
         self.sent_bytes = 0
         self.hung_up = False
         self.complete = False
-        self.user_agent = b""
-        self.request_id = b""
-        for name, value in scope["headers"]:
-            if name == b"user-agent":
-                self.user_agent = value
-            elif name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
-                self.request_id = value
-        if not self.request_id:
-            self.request_id = ids.make()
+        fields = self.fields = dict(reversed(scope["headers"]))
+        self.user_agent = fields.get(b"user-agent", b"")
+        request_id = fields.get(b"x-request-id")
+        if request_id is None or _SANE_REQUEST_ID.fullmatch(request_id) is None:
+            request_id = ids.make()
+        self.request_id = request_id
         scope[_KEY] = self
 
     @property
