@@ -33,6 +33,16 @@ class Layer:
         self._content_digest = content_digest
         self._blobs = blobs or BlobStore(driver)
 
+    async def read_whole(self) -> bytes | None:
+        """Return all of the content, or None if it is gone; meant for small layers.
+
+        It may have another size than when the layer was found.
+
+        Raises:
+            DriverError: the store did not give it.
+        """
+        return await self._blobs.find_unverified(self._content_digest)
+
     def open(self) -> FileReader:
         """Return a reader of the content, to be closed by the caller."""
         return self._blobs.reader(self._content_digest, self.size)
