@@ -48,9 +48,11 @@ class Cycle(RequestResponseCycle):
 
     Attributes:
         blocks: takes in the body of the request where it may be large.
+        has_sent_file: whether a file was part of the answer.
     """
 
     blocks: RequestBlocks | None = None
+    has_sent_file = False
 
     _head = b""
     _sender: FileSender | None = None
@@ -248,6 +250,7 @@ class Cycle(RequestResponseCycle):
         head, self._head = self._head, b""
         if self.transport.get_write_buffer_size():
             await self._write_everything()
+        self.has_sent_file = True
         self._sender = FileSender(self.transport, asyncio.get_running_loop())
         try:
             is_sent = await self._sender.send(head, file, offset, count)

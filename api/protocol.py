@@ -37,6 +37,7 @@ from api.request_head import (
 )
 from api.settings import load_settings
 from api.settings_groups import ServerSettings
+from api.turns import Turns
 from api.zerocopy import CAN_SEND_FILES
 
 __all__ = ["LINGER_SECONDS", "GuardedConfig", "GuardedProtocol"]
@@ -77,6 +78,7 @@ class GuardedProtocol(HttpToolsProtocol):
         limits = config.limits if isinstance(config, GuardedConfig) else _process_limits()
         self._limits = limits
         self._clock = Clock(self.loop)
+        self._turns = Turns.of(self.loop)
         # Whether the clock is that of a connection with nothing asked for.
         self._is_idle = False
         self._in_header = False
@@ -226,6 +228,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, or close if the body of this one is still to come."""
         self.server_state.total_requests += 1
+        if self._turns.senders and self._answering and not self._answering.has_sent_file:
+            self._turns.notice_answer()
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self.pipeline:
@@ -239,9 +243,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._linger()
         else:
             self.transport.close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client may offer an upgrade with every request it makes."""
 
     # The parts of a request.
 
