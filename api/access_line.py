@@ -51,8 +51,10 @@ def json_line(exchange: Exchange, at: float) -> str:
     """
     scope = exchange.scope
     address = _address(scope.get("client"))
+    microseconds = round(at * 1_000_000)
+    timestamp = f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
     line = (
-        f'{{"timestamp": "{_timestamp(at)}", "level": "info", "event": "{EVENT}",'
+        f'{{"timestamp": "{timestamp}", "level": "info", "event": "{EVENT}",'
         f' "request_id": {quote(exchange.request_id.decode("latin-1"))},'
         f' "method": {quote(scope["method"])}, "path": {quote(_path(exchange))},'
         f' "status": {_status(exchange):d}, "received_bytes": {exchange.received_bytes},'
@@ -65,11 +67,6 @@ def json_line(exchange: Exchange, at: float) -> str:
     if _is_cut(exchange):
         line += ', "cut": true'
     return line + "}"
-
-
-def _timestamp(at: float) -> str:
-    microseconds = round(at * 1_000_000)
-    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
 
 
 @functools.lru_cache(4)

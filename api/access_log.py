@@ -45,6 +45,7 @@ class AccessLogMiddleware:
         finally:
             self._log.add(exchange)
             REQUEST_ID.reset(token)
+            exchange.end()
 
 
 class _AccessLog:

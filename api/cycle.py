@@ -54,6 +54,14 @@ class Cycle(RequestResponseCycle):
     blocks: RequestBlocks | None = None
     has_sent_file = False
 
+    # What uvicorn's own sets for each.
+    disconnected = False
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+
     _head = b""
     _sender: FileSender | None = None
     _event: asyncio.Event | None = None
@@ -69,15 +77,9 @@ class Cycle(RequestResponseCycle):
         self.logger = connection.logger
         self.default_headers = connection.server_state.default_headers
         self.on_response = connection.on_response_complete
-        self.disconnected = False
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = expects_continue
         self.body = bytearray()
-        self.more_body = True
-        self.response_started = False
-        self.response_complete = False
-        self.chunked_encoding = None
-        self.expected_content_length = 0
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]

@@ -32,7 +32,7 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _KEY = "moorage.exchange"
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_RANDOM_BYTES = 16
+_RANDOM_BYTES = 12
 _REFRESH_IDS = 4096
 
 
@@ -87,6 +87,10 @@ class Exchange:
         self.request_id = request_id
         scope[_KEY] = self
 
+    def end(self) -> None:
+        """Let go of the scope, which holds this: the two would be left to the garbage collector."""
+        del self.scope[_KEY]
+
     @property
     def has_begun(self) -> bool:
         """Whether it is too late to answer anything else."""
@@ -132,17 +136,16 @@ class RequestIds:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._left = 0
-        self._next = 0
+        self._made = _REFRESH_IDS
+        self._prefix = b""
 
     def make(self) -> bytes:
-        """Return a new id."""
-        if not self._left:
-            self._left = _REFRESH_IDS
-            self._next = int.from_bytes(os.urandom(_RANDOM_BYTES))
-        self._left -= 1
-        self._next = (self._next + 1) % (1 << 8 * _RANDOM_BYTES)
-        return b"%032x" % self._next
+        """Return a new id, 32 hexadecimal digits."""
+        if self._made == _REFRESH_IDS:
+            self._made = 0
+            self._prefix = os.urandom(_RANDOM_BYTES).hex().encode()
+        self._made += 1
+        return b"%b%08x" % (self._prefix, self._made)
 
 
 def find_exchange(scope: Scope) -> Exchange:

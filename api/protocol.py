@@ -29,8 +29,9 @@ from api.prepared import WHOLE
 from api.refusals import RequestRefused, refusal_answer
 from api.request_body import EXTENSION, SMALL_BYTES, RequestBlocks
 from api.request_head import (
-    RequestHead,
+    AnnouncedBody,
     bad_request,
+    check_fields,
     check_size,
     header_too_large,
     split_target,
@@ -173,20 +174,21 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._header_bytes_at_most > self._limits.max_header_bytes:
             check_size(self.url, self.headers, self._limits)
         version = self.parser.get_http_version()
-        head = RequestHead(self.headers, version, self._limits)
+        body = check_fields(self.headers, version, self._limits)
         self._in_header = False
         if self._clock.is_set:
             self._clock.stop()
         earlier: RequestResponseCycle | None = self.cycle
         cycle = self.cycle = Cycle(
             self,
-            self._make_scope(version, head),
-            expects_continue=head.expects_continue,
+            self._make_scope(version, has_body=body is not None),
+            expects_continue=body is not None and body.expects_continue,
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
         )
-        self._blocks = self._offer_blocks(cycle, head) if head.has_body else None
         app = self.app if self.limit_concurrency is None else self._limited_app()
-        if head.has_body:
+        self._blocks = None
+        if body is not None:
+            self._blocks = self._offer_blocks(cycle, body)
             app = functools.partial(self._answer_even_early, cycle, app)
         if earlier is None or earlier.response_complete:
             self._start_asgi_task(cycle, app)
@@ -246,11 +248,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # The parts of a request.
 
-    def _make_scope(self, version: str, head: RequestHead) -> MutableMapping[str, Any]:
+    def _make_scope(self, version: str, *, has_body: bool) -> MutableMapping[str, Any]:
         method = self.parser.get_method().decode("ascii")
         path, raw_path, query = split_target(self.url)
         extensions: dict[str, Any] = {}
-        if not head.has_body:
+        if not has_body:
             # With a body, an answer may have to be marked as one before its end.
             extensions[WHOLE] = {}
         if self._can_send_files and method != "HEAD":
@@ -272,11 +274,10 @@ class GuardedProtocol(HttpToolsProtocol):
             "extensions": extensions,
         }
 
-    def _offer_blocks(self, cycle: Cycle, head: RequestHead) -> RequestBlocks | None:
-        length = head.body_bytes
-        if length is not None and length <= SMALL_BYTES:
+    def _offer_blocks(self, cycle: Cycle, body: AnnouncedBody) -> RequestBlocks | None:
+        if body.length is not None and body.length <= SMALL_BYTES:
             return None
-        blocks = cycle.blocks = RequestBlocks(self, cycle, length)
+        blocks = cycle.blocks = RequestBlocks(self, cycle, body.length)
         cycle.scope["extensions"][EXTENSION] = {"offer": blocks.offer}
         return blocks
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -10,7 +11,14 @@ import httptools
 from api.refusals import RequestRefused
 from api.settings_groups import ServerSettings
 
-__all__ = ["RequestHead", "bad_request", "check_size", "header_too_large", "split_target"]
+__all__ = [
+    "AnnouncedBody",
+    "bad_request",
+    "check_fields",
+    "check_size",
+    "header_too_large",
+    "split_target",
+]
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -20,41 +28,50 @@ _ORIGIN_FORM = re.compile(rb"(/[!-\"$->@-~]*)(?:\?([!-\"$-~]*))?")
 """A path and a query, without a fragment."""
 
 
-class RequestHead:
-    """The header of a request that is within bounds and says one thing only.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedBody:
+    """What the header of a request says of a body that follows, if only of an empty one.
 
     Attributes:
-        has_body: whether a body follows, if only an empty one.
-        body_bytes: its length, where that is told.
+        length: in bytes, where that is told.
         expects_continue: whether the client waits to be told to send it.
     """
 
-    __slots__ = ("body_bytes", "expects_continue", "has_body")
+    length: int | None
+    expects_continue: bool
 
-    def __init__(self, fields: Fields, version: str, limits: ServerSettings) -> None:
-        """Read the fields of a header, their names in lower case.
 
-        Raises:
-            RequestRefused: there are too many, the version is none of ours, or they contradict
-                each other or HTTP.
-        """
-        if len(fields) > limits.max_header_count:
-            raise _too_many_headers(limits)
-        if version not in _VERSIONS:
-            raise _version_unsupported()
-        found = dict(fields)
-        hosts = int(b"host" in found)
-        if len(found) != len(fields):
-            hosts = sum(name == b"host" for name, _ in fields)
-        if hosts != 1 and (hosts or version != "1.0"):
-            raise bad_request(f"expected one Host header, got {hosts}")
-        length = found.get(b"content-length")
-        self.body_bytes = None if length is None else int(length)
-        self.has_body = length is not None
-        if b"transfer-encoding" in found:
-            self.has_body = True
-            _check_coding(fields, version)
-        self.expects_continue = found.get(b"expect", b"").lower() == b"100-continue"
+def check_fields(fields: Fields, version: str, limits: ServerSettings) -> AnnouncedBody | None:
+    """Return what a header says of a body, None where none follows.
+
+    Args:
+        fields: their names in lower case.
+        version: of HTTP.
+        limits: of the server.
+
+    Raises:
+        RequestRefused: there are too many fields, the version is none of ours, or they contradict
+            each other or HTTP.
+    """
+    if len(fields) > limits.max_header_count:
+        raise _too_many_headers(limits)
+    if version not in _VERSIONS:
+        raise _version_unsupported()
+    found = dict(fields)
+    hosts = int(b"host" in found)
+    if len(found) != len(fields):
+        hosts = sum(name == b"host" for name, _ in fields)
+    if hosts != 1 and (hosts or version != "1.0"):
+        raise bad_request(f"expected one Host header, got {hosts}")
+    length = found.get(b"content-length")
+    if b"transfer-encoding" in found:
+        _check_coding(fields, version)
+    elif length is None:
+        return None
+    return AnnouncedBody(
+        length=None if length is None else int(length),
+        expects_continue=found.get(b"expect", b"").lower() == b"100-continue",
+    )
 
 
 def check_size(url: bytes, fields: Fields, limits: ServerSettings) -> None:

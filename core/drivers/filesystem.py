@@ -32,6 +32,8 @@ _SMALL_BYTES = 64 * 1024
 """What is smaller is read on the event loop: from the page cache that takes microseconds, less than
 a thread's turn."""
 
+_FIRST_BYTES = 8 * 1024
+
 _READ = os.O_RDONLY | os.O_CLOEXEC
 
 Durability = Literal["full", "relaxed"]
@@ -64,8 +66,11 @@ class FilesystemDriver(StorageDriver):
         try:
             descriptor = os.open(self._root + path, _READ)
             try:
-                # Links and manifests fit: three calls of the system, and none to ask for the size.
-                content = os.read(descriptor, _SMALL_BYTES)
+                # Links and most manifests fit into the first piece: three calls of the system, none
+                # of them to ask for the size, and no room made for what is not there.
+                content = os.read(descriptor, _FIRST_BYTES)
+                if len(content) == _FIRST_BYTES:
+                    content += os.read(descriptor, _SMALL_BYTES - _FIRST_BYTES)
                 if len(content) == _SMALL_BYTES:
                     return await self._threads.run(path, _read_rest, descriptor, content)
                 return content
