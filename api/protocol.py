@@ -152,7 +152,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count the header of a request."""
         if self._closing:
-            raise _connection_is_closing()
+            raise bad_request("the connection is closing")
         self.url = b""
         self.headers = []
         self._in_header = True
@@ -395,7 +395,3 @@ def _as_refusal(error: httptools.HttpParserError) -> RequestRefused:
     if isinstance(cause, RequestRefused):
         return cause
     return bad_request("the request is not valid HTTP/1.1")
-
-
-def _connection_is_closing() -> RequestRefused:
-    return bad_request("the connection is closing")
