@@ -91,6 +91,7 @@ def create_app(
                 manifest_cache=ManifestCache(settings.cache.manifest_bytes),
             )
             app.state.moorage = RegistryState(registry=registry, settings=settings)
+            lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
             if settings.uploads.purge_enabled:
                 tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
@@ -109,8 +110,8 @@ def create_app(
     # FastAPI's outermost layer would answer what goes wrong in it with a page of its own.
     app.add_middleware(ErrorBoundary)
     # Before FastAPI's own middleware, all of which only the requests that it answers pass.
-    app.front = LeanRouter(app.serve_slowly, protocol_routes)
-    app.front = AccessLogMiddleware(ErrorBoundary(app.front), settings.log)
+    lean = LeanRouter(app.serve_slowly, protocol_routes)
+    app.front = AccessLogMiddleware(ErrorBoundary(lean), settings.log)
     if ForwardedMiddleware.is_needed(settings.server):
         app.front = ForwardedMiddleware(app.front, settings.server)
     return app

@@ -1,17 +1,21 @@
 """One request and its answer on a connection, as uvicorn's protocol over httptools has them."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.server import ServerState
 
+from api.prepared import WHOLE
 from api.refusals import error_body
 from api.request_body import RequestBlocks
 from api.zerocopy import FileSender
 
-__all__ = ["ZERO_COPY", "Cycle"]
+__all__ = ["ZERO_COPY", "Connection", "Cycle"]
 
 ZERO_COPY = "http.response.zerocopysend"
 """The extension of ASGI by which a part of a file is sent without passing through memory."""
@@ -22,23 +26,75 @@ _JOINED_BYTES = 64 * 1024
 _BODILESS = (204, 304)
 
 
+class Connection(Protocol):
+    """What a request needs of the protocol of its connection."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    logger: logging.Logger
+    server_state: ServerState
+
+    def on_response_complete(self) -> None:
+        """Go on behind an answer that is out."""
+
+
 class Cycle(RequestResponseCycle):
     """Uvicorn's, but the header leaves with the first bytes of the body, and failures are JSON.
 
     Two calls of the system for each answer would be a third of what a small one costs. ASGI allows
     the wait: "http.response.start" need not be sent before the first "http.response.body".
 
-    Uvicorn makes these objects by name inside a long method, and the protocol changes the class
-    of the new object, which spares a copy of that method: so this class sets nothing up.
+    What few requests need is made when it is first asked for.
 
     Attributes:
         blocks: takes in the body of the request where it may be large.
+        has_sent_file: whether a file was part of the answer.
     """
 
     blocks: RequestBlocks | None = None
+    has_sent_file = False
+
+    # What uvicorn's own sets for each.
+    disconnected = False
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
 
     _head = b""
     _sender: FileSender | None = None
+    _event: asyncio.Event | None = None
+    _known_defaults: ClassVar[tuple[list[tuple[bytes, bytes]], bytes]] = ([], b"")
+
+    def __init__(
+        self, connection: Connection, scope: Any, *, expects_continue: bool, keep_alive: bool
+    ) -> None:
+        """Prepare to answer the request of `scope`, none of whose body has come."""
+        self.scope = scope
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self.logger = connection.logger
+        self.default_headers = connection.server_state.default_headers
+        self.on_response = connection.on_response_complete
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expects_continue
+        self.body = bytearray()
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]
+        """Set when there is something to receive."""
+        event = self._event
+        if event is None:
+            event = self._event = asyncio.Event()
+            if self.body or not self.more_body or self.disconnected or self.response_complete:
+                event.set()
+        return event
+
+    def wake(self) -> None:
+        """Tell whoever waits that there is something to receive."""
+        if self._event is not None:
+            self._event.set()
 
     async def receive(self) -> Any:
         """Return the next message to the application."""
@@ -59,6 +115,9 @@ class Cycle(RequestResponseCycle):
             return
         kind = message["type"]
         if not self.response_started:
+            if kind == WHOLE:
+                self._answer(message)
+                return
             if kind != "http.response.start":
                 raise RuntimeError(f"expected http.response.start, got {kind}")
             self._begin(message["status"], message.get("headers", ()))
@@ -79,7 +138,7 @@ class Cycle(RequestResponseCycle):
         """
         if not self.response_complete:
             self.disconnected = True
-            self.message_event.set()
+            self.wake()
         if self._sender is not None:
             self._sender.stop()
 
@@ -94,6 +153,37 @@ class Cycle(RequestResponseCycle):
         ]
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _answer(self, message: Any) -> None:
+        body: bytes = message["body"]
+        if self.scope["method"] == "HEAD":
+            body = b""
+        elif len(body) != message["length"]:
+            raise RuntimeError("the body has not the length of its Content-Length")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        head = b"".join(
+            (
+                STATUS_LINE[message["status"]],
+                self._default_lines(),
+                message["head"],
+                b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n",
+                body if len(body) <= _JOINED_BYTES else b"",
+            )
+        )
+        self.transport.write(head)
+        if len(body) > _JOINED_BYTES:
+            self.transport.write(body)
+        self._complete()
+
+    def _default_lines(self) -> bytes:
+        """Return the lines of the headers that are the same for a second, of which one is Date."""
+        known, lines = Cycle._known_defaults
+        if known is not self.default_headers:
+            known = self.default_headers
+            lines = b"".join(b"%b: %b\r\n" % field for field in known)
+            Cycle._known_defaults = (known, lines)
+        return lines
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.response_started = True
@@ -162,6 +252,7 @@ class Cycle(RequestResponseCycle):
         head, self._head = self._head, b""
         if self.transport.get_write_buffer_size():
             await self._write_everything()
+        self.has_sent_file = True
         self._sender = FileSender(self.transport, asyncio.get_running_loop())
         try:
             is_sent = await self._sender.send(head, file, offset, count)
@@ -184,7 +275,7 @@ class Cycle(RequestResponseCycle):
         if self.expected_content_length != 0:
             raise RuntimeError("the body is shorter than its Content-Length")
         self.response_complete = True
-        self.message_event.set()
+        self.wake()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 from pydantic import BeforeValidator
 
+from api.lean_calls import of_the_path
 from api.settings import Settings
 from core.digest import Digest
 from core.errors import OperationUnsupported
@@ -63,6 +64,7 @@ CurrentSettings = Annotated[Settings, Depends(_get_settings)]
 TheRegistry = Annotated[Registry, Depends(_get_registry)]
 
 
+@of_the_path
 async def _get_repository(
     registry: TheRegistry,
     name: Annotated[
@@ -79,6 +81,7 @@ async def _get_repository(
     return registry.repository(RepositoryName.parse(name))
 
 
+@of_the_path
 async def _get_digest(
     digest: Annotated[
         str,
@@ -92,6 +95,7 @@ async def _get_digest(
     return Digest.parse(digest)
 
 
+@of_the_path
 async def _get_reference(
     reference: Annotated[
         str,

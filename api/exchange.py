@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from api.prepared import WHOLE
+
 __all__ = [
     "REQUEST_ID",
     "App",
@@ -30,7 +32,7 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _KEY = "moorage.exchange"
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_RANDOM_BYTES = 16
+_RANDOM_BYTES = 12
 _REFRESH_IDS = 4096
 
 
@@ -39,6 +41,7 @@ class Exchange:
 
     Attributes:
         scope: of the request.
+        fields: of its header; of one that comes twice the first counts, as in FastAPI.
         request_id: the client's `X-Request-Id` if that is 1 to 128 printable ASCII characters,
             else a new one; it is answered as `X-Request-Id`.
         user_agent: as it was sent.
@@ -54,6 +57,7 @@ class Exchange:
         "_receive",
         "_send",
         "complete",
+        "fields",
         "hung_up",
         "received_bytes",
         "request_id",
@@ -75,16 +79,17 @@ class Exchange:
         self.sent_bytes = 0
         self.hung_up = False
         self.complete = False
-        self.user_agent = b""
-        self.request_id = b""
-        for name, value in scope["headers"]:
-            if name == b"user-agent":
-                self.user_agent = value
-            elif name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
-                self.request_id = value
-        if not self.request_id:
-            self.request_id = ids.make()
+        fields = self.fields = dict(reversed(scope["headers"]))
+        self.user_agent = fields.get(b"user-agent", b"")
+        request_id = fields.get(b"x-request-id")
+        if request_id is None or _SANE_REQUEST_ID.fullmatch(request_id) is None:
+            request_id = ids.make()
+        self.request_id = request_id
         scope[_KEY] = self
+
+    def end(self) -> None:
+        """Let go of the scope, which holds this: the two would be left to the garbage collector."""
+        del self.scope[_KEY]
 
     @property
     def has_begun(self) -> bool:
@@ -106,6 +111,11 @@ class Exchange:
             self.status = message["status"]
             headers = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
             message = {**message, "headers": headers}
+        elif message["type"] == WHOLE:
+            self.status = message["status"]
+            self.sent_bytes = len(message["body"])
+            self.complete = True
+            message["head"] += b"x-request-id: %b\r\n" % self.request_id
         elif message["type"] == "http.response.body":
             self.sent_bytes += len(message.get("body", b""))
             # Marked before the last bytes go out: uvicorn tells a finished request from a
@@ -126,17 +136,16 @@ class RequestIds:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._left = 0
-        self._next = 0
+        self._made = _REFRESH_IDS
+        self._prefix = b""
 
     def make(self) -> bytes:
-        """Return a new id."""
-        if not self._left:
-            self._left = _REFRESH_IDS
-            self._next = int.from_bytes(os.urandom(_RANDOM_BYTES))
-        self._left -= 1
-        self._next = (self._next + 1) % (1 << 8 * _RANDOM_BYTES)
-        return b"%032x" % self._next
+        """Return a new id, 32 hexadecimal digits."""
+        if self._made == _REFRESH_IDS:
+            self._made = 0
+            self._prefix = os.urandom(_RANDOM_BYTES).hex().encode()
+        self._made += 1
+        return b"%b%08x" % (self._prefix, self._made)
 
 
 def find_exchange(scope: Scope) -> Exchange:

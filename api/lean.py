@@ -4,33 +4,32 @@ For each request FastAPI tries every route's pattern in turn, enters exit stacks
 tree of dependencies with pydantic: several times what the registry itself has to do for a pull.
 The routes of the protocol need little of it. `LeanRoute` reads the parameters that its declaration
 names, validates those that are more than text, and calls the endpoint. `LeanRouter` finds the route
-by the end of the path. Whatever neither of them knows takes the ordinary way, and so does the
-contract: a lean route is an ordinary `APIRoute`.
+by the end of the path, and remembers for the paths that were asked for last what they say. Whatever
+neither of them knows takes the ordinary way, and so does the contract: a lean route is an ordinary
+`APIRoute`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request, params
-from fastapi.dependencies.models import Dependant
-from fastapi.dependencies.utils import request_params_to_args
-from fastapi.exceptions import RequestValidationError
+from fastapi import Request
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers, QueryParams
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import answer_error
 from api.exchange import find_exchange
+from api.lean_calls import Call, Parameters
 
 __all__ = ["LeanRoute", "LeanRouter"]
 
 _NAME = "{name:path}"
 _UPLOADS = "uploads"
-_PLAIN_TYPES = (str, str | None)
 
-Read = Callable[["_Parameters"], object]
+_MAX_PLACES = 1024
+_MAX_PLACE_CHARACTERS = 512
+"""No path of the protocol that means something is longer than a name and a digest are together."""
 
 
 class LeanRoute(APIRoute):
@@ -43,23 +42,24 @@ class LeanRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Declare the route, and find out once what its endpoint wants to be given."""
         super().__init__(path, endpoint, **options)
-        self._call = _Call.of(self.dependant)
+        self._call = Call.of(self.dependant)
 
-    async def serve(
-        self, path_parameters: Mapping[str, str], scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Answer a request, errors included.
+    async def serve(self, place: "Place", scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for `place`, errors included.
 
         Raises:
             Exception: the endpoint raised what no answer is known for, or raised once the answer
                 had begun.
         """
-        request = Request(scope, receive)
         try:
-            response = await self._call(_Parameters(request, path_parameters))
+            given = place.given
+            if given is None:
+                parameters = Parameters(scope, receive, place.parameters)
+                given = place.given = await self._call.find_given(parameters)
+            response = await self._call.run(given, scope, receive, place.parameters)
             await response(scope, receive, send)
         except Exception as error:
-            answer = await answer_error(request, error)
+            answer = await answer_error(Request(scope, receive), error)
             if answer is None or find_exchange(scope).has_begun:
                 raise
             await answer(scope, receive, send)
@@ -71,6 +71,7 @@ class LeanRouter:
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
         """Stand before `app`, whose routes these are, in their order."""
         self._app = app
+        self._places: dict[tuple[str, str], Place] = {}
         self._tails: dict[tuple[str, str], list[_Tail]] = {}
         for route in routes:
             if isinstance(route, LeanRoute):
@@ -78,17 +79,23 @@ class LeanRouter:
                 for method in route.methods or ():
                     self._tails.setdefault((method, tail.kind), []).append(tail)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None] | Coroutine[Any, Any, None]:
         """Serve one request."""
-        if scope["type"] == "http" and (found := self._find(scope)) is not None:
-            route, path_parameters = found
-            await route.serve(path_parameters, scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        if scope["type"] == "http" and not scope.get("root_path"):
+            place = self._places.get((scope["method"], scope["path"])) or self._find(scope)
+            if place is not None:
+                return place.route.serve(place, scope, receive, send)
+        return self._app(scope, receive, send)
 
-    def _find(self, scope: Scope) -> tuple[LeanRoute, dict[str, str]] | None:
+    def forget(self) -> None:
+        """Remember nothing that belongs to a registry that was open before."""
+        self._places.clear()
+
+    def _find(self, scope: Scope) -> "Place | None":
         path: str = scope["path"]
-        if not path.startswith("/v2/") or scope.get("root_path") or "\n" in path:
+        if not path.startswith("/v2/") or "\n" in path:
             return None
         name, _, last = path.rpartition("/")
         name, _, kind = name.rpartition("/")
@@ -97,13 +104,41 @@ class LeanRouter:
             kind = f"{parent}/{_UPLOADS}"
         if not name.startswith("/v2/"):
             return None
-        for tail in self._tails.get((scope["method"], kind), ()):
+        method: str = scope["method"]
+        for tail in self._tails.get((method, kind), ()):
             if tail.parameter is None:
                 if last == tail.last:
-                    return tail.route, {"name": name[4:]}
+                    return self._remember(method, path, Place(tail.route, {"name": name[4:]}))
             elif last:
-                return tail.route, {"name": name[4:], tail.parameter: last}
+                parameters = {"name": name[4:], tail.parameter: last}
+                return self._remember(method, path, Place(tail.route, parameters))
         return None
+
+    def _remember(self, method: str, path: str, place: "Place") -> "Place":
+        if len(path) <= _MAX_PLACE_CHARACTERS:
+            if len(self._places) >= _MAX_PLACES:
+                # The oldest: what is asked for often is soon here again.
+                del self._places[next(iter(self._places))]
+            self._places[method, path] = place
+        return place
+
+
+class Place:
+    """What a method and a path say.
+
+    Attributes:
+        route: that serves them.
+        parameters: texts of the path.
+        given: the arguments of the endpoint that follow from the path, once they are known.
+    """
+
+    __slots__ = ("given", "parameters", "route")
+
+    def __init__(self, route: LeanRoute, parameters: Mapping[str, str]) -> None:
+        """Begin with nothing known but texts."""
+        self.route = route
+        self.parameters = parameters
+        self.given: dict[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,118 +163,3 @@ class _Tail:
         return cls(
             route=route, kind=kind, last=last, parameter=last.strip("{}") if is_parameter else None
         )
-
-
-class _Parameters:
-    """What a request gives, each kind of it parsed when it is first asked for."""
-
-    __slots__ = ("_headers", "_query", "path", "request")
-
-    def __init__(self, request: Request, path: Mapping[str, str]) -> None:
-        self.request = request
-        self.path = path
-        self._headers: dict[bytes, bytes] | None = None
-        self._query: QueryParams | None = None
-
-    def find_header(self, name: bytes) -> str | None:
-        headers = self._headers
-        if headers is None:
-            # Of a header that comes twice the first one counts, as in FastAPI.
-            headers = self._headers = dict(reversed(self.request.scope["headers"]))
-        value = headers.get(name)
-        return None if value is None else value.decode("latin-1")
-
-    @property
-    def query(self) -> QueryParams:
-        if self._query is None:
-            self._query = QueryParams(self.request.scope["query_string"])
-        return self._query
-
-    @property
-    def headers(self) -> Headers:
-        return self.request.headers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """A function to be called for a request, and where each of its arguments comes from."""
-
-    function: Callable[..., Awaitable[Any]]
-    request_name: str | None
-    plain: tuple[tuple[str, Read], ...]
-    validated: tuple[tuple[list[Any], str], ...]
-    dependencies: tuple[tuple[str | None, "_Call"], ...]
-
-    @classmethod
-    def of(cls, dependant: Dependant) -> "_Call":
-        plain: list[tuple[str, Read]] = []
-        validated: list[tuple[list[Any], str]] = []
-        for kind, fields in (
-            ("path", dependant.path_params),
-            ("query", dependant.query_params),
-            ("headers", dependant.header_params),
-        ):
-            for field in fields:
-                info = field.field_info
-                if info.annotation in _PLAIN_TYPES and not info.metadata:
-                    plain.append((field.name, _reader(kind, field)))
-                else:
-                    validated.append(([field], kind))
-        assert dependant.call is not None
-        return cls(
-            function=dependant.call,
-            request_name=dependant.request_param_name,
-            plain=tuple(plain),
-            validated=tuple(validated),
-            dependencies=tuple((sub.name, cls.of(sub)) for sub in dependant.dependencies),
-        )
-
-    async def __call__(self, parameters: _Parameters) -> Any:
-        arguments: dict[str, object] = {}
-        for name, dependency in self.dependencies:
-            value = await dependency(parameters)
-            if name is not None:
-                arguments[name] = value
-        for name, read in self.plain:
-            arguments[name] = read(parameters)
-        if self.validated:
-            self._validate(parameters, arguments)
-        if self.request_name is not None:
-            arguments[self.request_name] = parameters.request
-        return await self.function(**arguments)
-
-    def _validate(self, parameters: _Parameters, arguments: dict[str, object]) -> None:
-        errors: list[Any] = []
-        for fields, kind in self.validated:
-            values, faults = request_params_to_args(fields, getattr(parameters, kind))
-            arguments.update(values)
-            errors += faults
-        if errors:
-            raise RequestValidationError(errors)
-
-
-def _reader(kind: str, field: Any) -> Read:
-    """Return what reads a parameter that is text, or text or nothing."""
-    alias: str = field.alias
-    default: object = field.field_info.default
-    if kind == "path":
-        return lambda parameters: parameters.path[alias]
-    assert not field.field_info.is_required()
-    if kind == "query":
-
-        def read_query(parameters: _Parameters) -> object:
-            if not parameters.request.scope["query_string"]:
-                return default
-            return parameters.query.get(alias, default)
-
-        return read_query
-    assert isinstance(field.field_info, params.Header)
-    if field.field_info.convert_underscores and alias == field.name:
-        alias = alias.replace("_", "-")
-    header = alias.lower().encode("latin-1")
-
-    def read_header(parameters: _Parameters) -> object:
-        value = parameters.find_header(header)
-        return default if value is None else value
-
-    return read_header

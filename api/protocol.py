@@ -19,14 +19,26 @@ from typing import Any
 import httptools
 import structlog
 import uvicorn
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.clock import Clock
 from api.cycle import ZERO_COPY, Cycle
+from api.prepared import WHOLE
 from api.refusals import RequestRefused, refusal_answer
 from api.request_body import EXTENSION, SMALL_BYTES, RequestBlocks
+from api.request_head import (
+    AnnouncedBody,
+    bad_request,
+    check_fields,
+    check_size,
+    header_too_large,
+    split_target,
+)
 from api.settings import load_settings
 from api.settings_groups import ServerSettings
+from api.turns import Turns
 from api.zerocopy import CAN_SEND_FILES
 
 __all__ = ["LINGER_SECONDS", "GuardedConfig", "GuardedProtocol"]
@@ -35,8 +47,6 @@ LINGER_SECONDS = 30
 """How long a closing connection still takes what the client sends, so that the client reads the
 answer instead of a reset. Nginx lingers as long."""
 
-_VERSIONS = frozenset({"1.0", "1.1"})
-_FIELD_OVERHEAD_BYTES = len(b": \r\n")
 _log = structlog.stdlib.get_logger(__name__)
 
 Message = MutableMapping[str, Any]
@@ -68,16 +78,17 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         limits = config.limits if isinstance(config, GuardedConfig) else _process_limits()
         self._limits = limits
-        self._timer: asyncio.TimerHandle | None = None
+        self._clock = Clock(self.loop)
+        self._turns = Turns.of(self.loop)
+        # Whether the clock is that of a connection with nothing asked for.
+        self._is_idle = False
         self._in_header = False
         # Of the piece in which a request begins, an unknown part belongs to the one before it.
         self._received_bytes = 0
         self._header_bytes_at_least = 0
         self._header_bytes_at_most = 0
-        self._has_body = False
         self._can_send_files = False
         self._answering: Cycle | None = None
-        self._body_bytes: int | None = None
         self._blocks: RequestBlocks | None = None
         # No further request is taken; the last answer may still be under way.
         self._closing = False
@@ -100,9 +111,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks of the connection."""
-        self._unwatch()
-        self._unset_keepalive_if_required()
+        """Stop the clock of the connection."""
+        self._clock.close()
         super().connection_lost(exc)
         if self._answering is not None:
             self._answering.stop()
@@ -115,18 +125,19 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._in_header:
             self._header_bytes_at_least += self._received_bytes
             self._header_bytes_at_most += self._received_bytes
-        if self.timeout_keep_alive_task is not None:
-            self._unset_keepalive_if_required()
+        if self._is_idle:
+            self._is_idle = False
+            self._clock.stop()
         try:
             self.parser.feed_data(data)
             if self._in_header and self._header_bytes_at_least > self._limits.max_header_bytes:
-                self._refuse(_header_too_large(self._limits))
+                self._refuse(header_too_large(self._limits))
         except httptools.HttpParserUpgrade:
             # No protocol is upgraded to: the request has been handed on as it is.
             pass
         except httptools.HttpParserError as error:
             self._refuse(_as_refusal(error))
-        if self._timer is None and self.timeout_keep_alive_task is None and self._is_waiting():
+        if not self._clock.is_set and self._is_waiting():
             self._watch()
 
     def shutdown(self) -> None:
@@ -141,11 +152,16 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count the header of a request."""
         if self._closing:
-            raise _connection_is_closing()
-        super().on_message_begin()
+            raise bad_request("the connection is closing")
+        self.url = b""
+        self.headers = []
         self._in_header = True
         self._header_bytes_at_least = 0
         self._header_bytes_at_most = self._received_bytes
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field of the header."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Hand the request on if its header is within bounds and says one thing only.
@@ -153,12 +169,33 @@ class GuardedProtocol(HttpToolsProtocol):
         Raises:
             RequestRefused: it is not; the parser passes this on to `data_received`.
         """
-        self._check_header()
+        # What arrived since the request began bounds its header, so that the exact size, which
+        # takes a look at every field, is only asked for where it could be too large.
+        if self._header_bytes_at_most > self._limits.max_header_bytes:
+            check_size(self.url, self.headers, self._limits)
+        version = self.parser.get_http_version()
+        body = check_fields(self.headers, version, self._limits)
         self._in_header = False
-        if self._timer is not None:
-            self._unwatch()
-        super().on_headers_complete()
-        self._blocks = self._offer_blocks(self.cycle) if self._has_body else None
+        if self._clock.is_set:
+            self._clock.stop()
+        earlier: RequestResponseCycle | None = self.cycle
+        cycle = self.cycle = Cycle(
+            self,
+            self._make_scope(version, has_body=body is not None),
+            expects_continue=body is not None and body.expects_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+        )
+        app = self.app if self.limit_concurrency is None else self._limited_app()
+        self._blocks = None
+        if body is not None:
+            self._blocks = self._offer_blocks(cycle, body)
+            app = functools.partial(self._answer_even_early, cycle, app)
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(cycle, app)
+        else:
+            # It waits for its turn behind an earlier one.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, app))
 
     def on_body(self, body: bytes) -> None:
         """Put a piece of the body where it is wanted."""
@@ -167,7 +204,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a connection that waited only for the rest of an unwanted body."""
-        super().on_message_complete()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            assert isinstance(cycle, Cycle)
+            cycle.wake()
         if self._lingering:
             self._finished = True
             self.transport.close()
@@ -179,35 +220,25 @@ class GuardedProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.on_message_complete()
 
-    # What uvicorn's own code calls.
+    # What uvicorn's own code, or a cycle of it, calls.
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.__class__ = Cycle
         assert isinstance(cycle, Cycle)
         self._answering = cycle
-        if self._can_send_files and cycle.scope["method"] != "HEAD":
-            # A request that waited for its turn has been offered blocks by now.
-            offered: dict[str, Any] = cycle.scope.setdefault("extensions", {})
-            offered[ZERO_COPY] = {}
-        if self._has_body and cycle.more_body:
-            app = functools.partial(self._answer_even_early, cycle, app)
         super()._start_asgi_task(cycle, app)
-
-    def _offer_blocks(self, cycle: RequestResponseCycle) -> RequestBlocks | None:
-        length = self._body_bytes
-        if length is not None and length <= SMALL_BYTES:
-            return None
-        # It may have to wait for its turn behind an earlier one.
-        cycle.__class__ = Cycle
-        assert isinstance(cycle, Cycle)
-        blocks = cycle.blocks = RequestBlocks(self, cycle, length)
-        extensions: dict[str, Any] = cycle.scope.setdefault("extensions", {})
-        extensions[EXTENSION] = {"offer": blocks.offer}
-        return blocks
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or close if the body of this one is still to come."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self._turns.senders and self._answering and not self._answering.has_sent_file:
+            self._turns.notice_answer()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self._is_idle = True
+                self._clock.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)
         if not self._closing:
             return
         if self.cycle.more_body:
@@ -215,8 +246,48 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client may offer an upgrade with every request it makes."""
+    # The parts of a request.
+
+    def _make_scope(self, version: str, *, has_body: bool) -> MutableMapping[str, Any]:
+        method = self.parser.get_method().decode("ascii")
+        path, raw_path, query = split_target(self.url)
+        extensions: dict[str, Any] = {}
+        if not has_body:
+            # With a body, an answer may have to be marked as one before its end.
+            extensions[WHOLE] = {}
+        if self._can_send_files and method != "HEAD":
+            extensions[ZERO_COPY] = {}
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "method": method,
+            "path": self.root_path + path,
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            "extensions": extensions,
+        }
+
+    def _offer_blocks(self, cycle: Cycle, body: AnnouncedBody) -> RequestBlocks | None:
+        if body.length is not None and body.length <= SMALL_BYTES:
+            return None
+        blocks = cycle.blocks = RequestBlocks(self, cycle, body.length)
+        cycle.scope["extensions"][EXTENSION] = {"offer": blocks.offer}
+        return blocks
+
+    def _limited_app(self) -> Any:
+        """Return what answers where uvicorn has been told how much may go on at once."""
+        limit = self.limit_concurrency
+        if limit is None or (len(self.connections) < limit and len(self.tasks) < limit):
+            return self.app
+        _log.warning("request refused", reason="limit_concurrency is reached")
+        return service_unavailable
 
     async def _answer_even_early(
         self,
@@ -241,34 +312,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
         await app(scope, receive, send_and_mark)
 
-    # Checks.
-
-    def _check_header(self) -> None:
-        limits = self._limits
-        # What arrived since the request began bounds its header, so that the exact size, which
-        # takes a look at every field, is only asked for where it could be too large.
-        if self._header_bytes_at_most > limits.max_header_bytes and (
-            _header_size(self.url, self.headers) > limits.max_header_bytes
-        ):
-            raise _header_too_large(limits)
-        names = [name for name, _ in self.headers]
-        if len(names) > limits.max_header_count:
-            raise _too_many_headers(limits)
-        version = self.parser.get_http_version()
-        if version not in _VERSIONS:
-            raise _version_unsupported()
-        hosts = names.count(b"host")
-        if hosts != 1 and (hosts or version != "1.0"):
-            raise _bad_request(f"expected one Host header, got {hosts}")
-        self._has_body = b"content-length" in names
-        self._body_bytes = None
-        if self._has_body:
-            self._body_bytes = int(self.headers[names.index(b"content-length")][1])
-        if b"transfer-encoding" in names:
-            self._has_body = True
-            _check_coding(self.headers, version)
-
-    # Clocks and endings.
+    # The clock, and endings.
 
     def _is_waiting(self) -> bool:
         """Say whether the client owes the next header, and no other clock is running."""
@@ -279,17 +323,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _watch(self) -> None:
         if self._limits.header_timeout_seconds:
-            self._timer = self.loop.call_later(
-                self._limits.header_timeout_seconds, self._header_overdue
-            )
-
-    def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._clock.set(self._limits.header_timeout_seconds, self._header_overdue)
 
     def _header_overdue(self) -> None:
-        self._timer = None
         if self.transport.is_closing():
             return
         if self._in_header:
@@ -339,14 +375,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Take in and drop what the client still sends, then close."""
         self._closing = self._lingering = True
-        self._unwatch()
-        self._unset_keepalive_if_required()
+        self._clock.stop()
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self._clock.set(LINGER_SECONDS, self.transport.close)
 
 
 @functools.cache
@@ -354,59 +389,9 @@ def _process_limits() -> ServerSettings:
     return load_settings().server
 
 
-def _header_size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
-    return len(url) + sum(len(name) + len(value) + _FIELD_OVERHEAD_BYTES for name, value in headers)
-
-
-def _check_coding(headers: list[tuple[bytes, bytes]], version: str) -> None:
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    if any(name == b"content-length" for name, _ in headers):
-        raise _bad_request("expected Content-Length or Transfer-Encoding, got both")
-    if len(codings) > 1:
-        raise _bad_request("expected one Transfer-Encoding header, got more")
-    if version == "1.0":
-        raise _bad_request("HTTP/1.0 has no Transfer-Encoding")
-    if codings[0].strip().lower() != b"chunked":
-        raise RequestRefused(
-            HTTPStatus.NOT_IMPLEMENTED, "UNSUPPORTED", "the only Transfer-Encoding is chunked"
-        )
-
-
 def _as_refusal(error: httptools.HttpParserError) -> RequestRefused:
     """Give the refusal that a callback raised, or one for what the parser itself found."""
     cause = error.__context__
     if isinstance(cause, RequestRefused):
         return cause
-    return _bad_request("the request is not valid HTTP/1.1")
-
-
-def _bad_request(message: str) -> RequestRefused:
-    return RequestRefused(HTTPStatus.BAD_REQUEST, "REQUEST_INVALID", message)
-
-
-def _connection_is_closing() -> RequestRefused:
-    return _bad_request("the connection is closing")
-
-
-def _version_unsupported() -> RequestRefused:
-    return RequestRefused(
-        HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "UNSUPPORTED", "the only HTTP version is 1.1"
-    )
-
-
-def _header_too_large(limits: ServerSettings) -> RequestRefused:
-    return RequestRefused(
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "HEADERS_TOO_LARGE",
-        "the request header is too large",
-        {"max_header_bytes": limits.max_header_bytes},
-    )
-
-
-def _too_many_headers(limits: ServerSettings) -> RequestRefused:
-    return RequestRefused(
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "HEADERS_TOO_LARGE",
-        "the request has too many header fields",
-        {"max_header_count": limits.max_header_count},
-    )
+    return bad_request("the request is not valid HTTP/1.1")

@@ -1,15 +1,15 @@
 """Bodies, in and out, in chunks and never whole."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 
 from anyio import CancelScope, create_task_group, fail_after
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.cycle import ZERO_COPY
 from api.errors import BodyOverdue
+from api.prepared import PreparedHeaders, PreparedResponse
 from api.request_body import EXTENSION
 from api.zerocopy import FileEndedError
 from core.errors import BlobUnknown, DriverUnavailable, ManifestTooLarge
@@ -18,7 +18,7 @@ from core.storage import CHUNK_BYTES, DriverReader, Layer
 __all__ = ["BlobResponse", "TruncatedContentError", "read_body", "receive_body"]
 
 _SMALL_BYTES = 64 * 1024
-"""A blob up to this size leaves with its header, in one call."""
+"""A blob of fewer bytes is read at once, and leaves with its header, in one call."""
 
 _WINDOW_BYTES = 4 * 1024 * 1024
 """Sent by the server at once without being told of each piece."""
@@ -124,7 +124,7 @@ async def read_body(request: Request, max_bytes: int, timeout_seconds: float) ->
     return bytes(body)
 
 
-class BlobResponse(Response):
+class BlobResponse(PreparedResponse):
     """A range of a blob, read while it is sent, and closed whatever happens.
 
     The first chunk is read before the answer begins, so that what is gone or cannot be read
@@ -139,12 +139,10 @@ class BlobResponse(Response):
         start: int,
         stop: int,
         status: int,
-        headers: Mapping[str, str],
+        headers: PreparedHeaders,
     ) -> None:
         """Prepare to send the bytes `[start, stop)` of `layer` of the repository `name`."""
-        super().__init__(
-            status_code=status, headers={**headers, "Content-Length": str(stop - start)}
-        )
+        super().__init__(headers, status=status)
         self._layer = layer
         self._name = name
         self._start = start
@@ -158,16 +156,16 @@ class BlobResponse(Response):
             DriverError: it cannot be read.
             TruncatedContentError: it ended too soon, and the connection has to be cut.
         """
+        if self._layer.size < _SMALL_BYTES:
+            self.body = await self._read_small()
+            await super().__call__(scope, receive, send)
+            return
         begin = {
             "type": "http.response.start",
             "status": self.status_code,
             "headers": self.raw_headers,
         }
         wanted = self._stop - self._start
-        if not wanted:
-            await send(begin)
-            await send({"type": "http.response.body", "body": b""})
-            return
         offered = scope.get("extensions") or {}
         async with await self._open() as source:
             descriptor = source.find_descriptor() if ZERO_COPY in offered else None
@@ -186,6 +184,16 @@ class BlobResponse(Response):
                     await self._send_file(send, descriptor)
                 tasks.cancel_scope.cancel()
 
+    async def _read_small(self) -> bytes:
+        content = await self._layer.read_whole() if self._layer.size else b""
+        if content is None:
+            await self._layer.forget()
+            raise self._unknown()
+        if len(content) != self._layer.size:
+            await self._layer.forget()
+            raise self._replaced()
+        return content[self._start : self._stop]
+
     async def _open(self) -> DriverReader:
         async with self._layer.open() as reader:
             source = await reader.open_range(self._start, self._stop)
@@ -195,9 +203,12 @@ class BlobResponse(Response):
         if source.size != self._layer.size:
             await source.aclose()
             await self._layer.forget()
-            # It was replaced, as a push does with damaged content: asking again helps.
-            raise DriverUnavailable(str(self._layer.digest), "its size has changed")
+            raise self._replaced()
         return source
+
+    def _replaced(self) -> DriverUnavailable:
+        # As a push does with damaged content: asking again helps.
+        return DriverUnavailable(str(self._layer.digest), "its size has changed")
 
     def _unknown(self) -> BlobUnknown:
         return BlobUnknown(digest=str(self._layer.digest), name=self._name)

@@ -102,6 +102,7 @@ class FaultyDriver(StorageDriver):
         self.driver = driver
         self.name = driver.name
         self.flat = driver.flat
+        self.gives_urls = driver.gives_urls
         self.questions_at_once = driver.questions_at_once
         self.on_call = on_call
         self.calls: list[str] = []

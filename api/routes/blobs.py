@@ -95,10 +95,10 @@ async def get_blob(
     layer = await repository.layers.fetch(digest)
     if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
-    headers = _blob_headers(digest)
     if (url := await layer.redirect_url("GET")) is not None:
         return _redirect(url, digest)
     status, start, stop = 200, 0, layer.size
+    headers = _prepare_head(digest.algorithm.name, digest.encoded, layer.size)
     if range_ is not None and (if_range is None or if_range == format_etag(digest)):
         try:
             selected = parse_range(range_, layer.size)
@@ -106,7 +106,13 @@ async def get_blob(
             raise RangeNotSatisfiable(range_, size=layer.size) from None
         if selected is not None:
             status, (start, stop) = 206, selected
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{layer.size}"
+            headers = prepare_headers(
+                {
+                    **_blob_headers(str(digest)),
+                    "Content-Range": f"bytes {start}-{stop - 1}/{layer.size}",
+                    "Content-Length": str(stop - start),
+                }
+            )
     return BlobResponse(
         layer, name=str(repository.name), start=start, stop=stop, status=status, headers=headers
     )
@@ -137,7 +143,7 @@ async def head_blob(
         return early
     if (url := await layer.redirect_url("HEAD")) is not None:
         return _redirect(url, digest)
-    return PreparedResponse(_prepare_head(digest, layer.size))
+    return PreparedResponse(_prepare_head(digest.algorithm.name, digest.encoded, layer.size))
 
 
 @router.delete(
@@ -159,20 +165,22 @@ async def delete_blob(repository: CurrentRepository, digest: BlobDigest) -> Resp
     return Response(status_code=202, headers=API_VERSION)
 
 
-def _blob_headers(digest: Digest) -> dict[str, str]:
+def _blob_headers(digest: str) -> dict[str, str]:
     return {
         **API_VERSION,
         "Accept-Ranges": "bytes",
         "Cache-Control": _MAX_AGE,
         "Content-Type": "application/octet-stream",
-        "Docker-Content-Digest": str(digest),
-        "ETag": format_etag(digest),
+        "Docker-Content-Digest": digest,
+        "ETag": f'"{digest}"',
     }
 
 
+# By the parts of a digest, whose own hash takes longer than the rest of finding it.
 @functools.lru_cache(_MAX_PREPARED)
-def _prepare_head(digest: Digest, size: int) -> PreparedHeaders:
-    return prepare_headers({**_blob_headers(digest), "Content-Length": str(size)})
+def _prepare_head(algorithm: str, encoded: str, size: int) -> PreparedHeaders:
+    headers = _blob_headers(f"{algorithm}:{encoded}")
+    return prepare_headers({**headers, "Content-Length": str(size)})
 
 
 def _redirect(url: str, digest: Digest) -> Response:
@@ -190,7 +198,7 @@ def _answer_condition(
     if if_match is not None and not matches_etag(if_match, digest, strong=True):
         raise PreconditionFailed(if_match, etag=format_etag(digest))
     if if_none_match is not None and matches_etag(if_none_match, digest):
-        headers = _blob_headers(digest)
+        headers = _blob_headers(str(digest))
         del headers["Content-Type"]
         return Response(status_code=304, headers=headers)
     return None

@@ -10,7 +10,7 @@ from core.errors import DigestInvalid, DigestUnsupported
 __all__ = ["EMPTY_DIGESTS", "EMPTY_TAR_DIGESTS", "Digest"]
 
 _MAX_PARSED = 4096
-"""Texts that are known to be digests, so that those in use are not parsed again."""
+"""Digests of texts, so that those in use are not parsed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Digest:
     algorithm: Algorithm
     encoded: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "Digest":
         """Return the digest that `text` spells.
 
         Raises:
@@ -32,7 +32,7 @@ class Digest:
                 encoded part has not the length and alphabet of its algorithm.
             DigestUnsupported: the algorithm is unknown.
         """
-        return cls(*_parse(text))
+        return _parse(text)
 
     @classmethod
     def of(cls, content: bytes, algorithm: Algorithm = SHA256) -> Self:
@@ -46,7 +46,7 @@ class Digest:
 
 
 @functools.lru_cache(_MAX_PARSED)
-def _parse(text: str) -> tuple[Algorithm, str]:
+def _parse(text: str) -> Digest:
     name, colon, encoded = text.partition(":")
     if not (name and colon and encoded):
         raise DigestInvalid(text, "a digest is an algorithm, a colon and its encoded value")
@@ -58,7 +58,7 @@ def _parse(text: str) -> tuple[Algorithm, str]:
         raise DigestInvalid(
             text, f"the encoded part of a {name} digest matches {algorithm.encoded.pattern}"
         )
-    return algorithm, encoded
+    return Digest(algorithm, encoded)
 
 
 def _digests_of(content: bytes) -> frozenset[Digest]:

@@ -37,6 +37,10 @@ _SMALL_BYTES = 64 * 1024
 """What is smaller is read on the event loop: from the page cache that takes microseconds, less than
 a thread's turn."""
 
+_FIRST_BYTES = 8 * 1024
+
+_READ = os.O_RDONLY | os.O_CLOEXEC
+
 Durability = Literal["full", "relaxed"]
 
 
@@ -51,6 +55,7 @@ class FilesystemDriver(StorageDriver):
     """
 
     name = "filesystem"
+    gives_urls = False
 
     def __init__(self, root: str | os.PathLike[str], durability: Durability = "full") -> None:
         if durability not in get_args(Durability):
@@ -69,10 +74,13 @@ class FilesystemDriver(StorageDriver):
 
     async def get(self, path: str) -> bytes:
         try:
-            descriptor = os.open(self._local(path), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._root + path, _READ)
             try:
-                # Links and manifests fit: three calls of the system, and none to ask for the size.
-                content = os.read(descriptor, _SMALL_BYTES)
+                # Links and most manifests fit into the first piece: three calls of the system, none
+                # of them to ask for the size, and no room made for what is not there.
+                content = os.read(descriptor, _FIRST_BYTES)
+                if len(content) == _FIRST_BYTES:
+                    content += os.read(descriptor, _SMALL_BYTES - _FIRST_BYTES)
                 if len(content) == _SMALL_BYTES:
                     return await self._threads.run(path, _read_rest, descriptor, content)
                 return content
@@ -123,7 +131,7 @@ class FilesystemDriver(StorageDriver):
 
     async def stat(self, path: str) -> ObjectInfo:
         try:
-            found = os.stat(self._local(path))
+            found = os.stat(self._root + path)
         except (FileNotFoundError, NotADirectoryError):
             raise PathNotFound(path) from None
         except OSError as error:

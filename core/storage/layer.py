@@ -4,7 +4,6 @@ from core.digest import Digest
 from core.drivers import RedirectMethod, StorageDriver
 from core.storage import paths
 from core.storage.blob_store import BlobStore
-from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import FileReader
 
 __all__ = ["Layer"]
@@ -25,14 +24,24 @@ class Layer:
         *,
         content_digest: Digest,
         size: int,
-        descriptors: DescriptorCache = NO_DESCRIPTORS,
+        blobs: BlobStore | None = None,
     ) -> None:
-        """Prepare a layer whose bytes are stored under `content_digest`."""
+        """Prepare a layer whose bytes are stored under `content_digest`, in `blobs`."""
         self.digest = digest
         self.size = size
         self._driver = driver
         self._content_digest = content_digest
-        self._blobs = BlobStore(driver, descriptors)
+        self._blobs = blobs or BlobStore(driver)
+
+    async def read_whole(self) -> bytes | None:
+        """Return all of the content, or None if it is gone; meant for small layers.
+
+        It may have another size than when the layer was found.
+
+        Raises:
+            DriverError: the store did not give it.
+        """
+        return await self._blobs.find_unverified(self._content_digest)
 
     def open(self) -> FileReader:
         """Return a reader of the content, to be closed by the caller."""
@@ -44,4 +53,6 @@ class Layer:
 
     async def redirect_url(self, method: RedirectMethod) -> str | None:
         """Return a URL of the store with the content, or None if it has to be read here."""
+        if not self._driver.gives_urls:
+            return None
         return await self._driver.redirect_url(paths.blob_data(self._content_digest), method)

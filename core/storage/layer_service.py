@@ -37,7 +37,6 @@ class LayerService:
     ) -> None:
         self._driver = driver
         self._name = name
-        self._descriptors = descriptors
         self._digesters = digesters or RecentDigesters()
         self._blobs = BlobStore(driver, descriptors)
 
@@ -62,13 +61,7 @@ class LayerService:
         size = None if target is None else await self._blobs.find_known_size(target)
         if target is None or size is None:
             raise BlobUnknown(digest=str(digest), name=str(self._name))
-        return Layer(
-            self._driver,
-            digest,
-            content_digest=target,
-            size=size,
-            descriptors=self._descriptors,
-        )
+        return Layer(self._driver, digest, content_digest=target, size=size, blobs=self._blobs)
 
     async def exists(self, digest: Digest) -> bool:
         """Say whether the repository links the blob and its content is there."""

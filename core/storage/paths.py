@@ -87,7 +87,8 @@ def layers(name: RepositoryName) -> str:
 
 def layer_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a blob."""
-    return f"{REPOSITORIES}/{name.value}/_layers/{_components(digest)}/link"
+    # As in the next two, without a call for the components: every pull asks for it.
+    return f"{REPOSITORIES}/{name.value}/_layers/{digest.algorithm.name}/{digest.encoded}/link"
 
 
 def manifests(name: RepositoryName) -> str:
@@ -102,7 +103,8 @@ def revisions(name: RepositoryName) -> str:
 
 def revision_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a manifest."""
-    return f"{REPOSITORIES}/{name.value}/_manifests/revisions/{_components(digest)}/link"
+    revisions = f"{REPOSITORIES}/{name.value}/_manifests/revisions"
+    return f"{revisions}/{digest.algorithm.name}/{digest.encoded}/link"
 
 
 def tags(name: RepositoryName) -> str:
@@ -117,7 +119,7 @@ def tag_directory(name: RepositoryName, tag: Tag) -> str:
 
 def tag_current_link(name: RepositoryName, tag: Tag) -> str:
     """Return the link to what the tag points to now."""
-    return f"{tag_directory(name, tag)}/current/link"
+    return f"{REPOSITORIES}/{name.value}/_manifests/tags/{tag.value}/current/link"
 
 
 def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:

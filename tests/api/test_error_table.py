@@ -64,6 +64,9 @@ def test_every_entry_is_within_the_grammar(kind: api.errors.ErrorKind) -> None:
     assert kind.message
 
 
+LARGE = bytes(100_000)
+
+
 class FailingDriver(StorageDriver):
     """A memory driver of which one method raises what it is told to."""
 
@@ -126,6 +129,8 @@ async def serving(driver: StorageDriver) -> AsyncIterator[httpx.AsyncClient]:
     ):
         pushed = await client.post(f"/v2/a/b/blobs/uploads/?digest={DIGEST}", content=EMPTY_JSON)
         assert pushed.status_code == 201
+        large = f"/v2/a/b/blobs/uploads/?digest={digest_of(LARGE)}"
+        assert (await client.post(large, content=LARGE)).status_code == 201
         headers = {"Content-Type": MANIFEST_TYPE}
         pushed = await client.put("/v2/a/b/manifests/tag", content=image(), headers=headers)
         assert pushed.status_code == 201
@@ -144,7 +149,8 @@ REQUESTS: dict[str, list[tuple[str, str]]] = {
         ("PUT", "/v2/a/b/manifests/other"),
         ("POST", f"/v2/c/blobs/uploads/?mount={DIGEST}&from=a/b"),
     ],
-    "open_reader": [("GET", f"/v2/a/b/blobs/{DIGEST}")],
+    # What is small is read with `get`.
+    "open_reader": [("GET", f"/v2/a/b/blobs/{digest_of(LARGE)}")],
     "open_appender": [("POST", "/v2/a/b/blobs/uploads/"), ("PUT", f"UPLOAD?digest={DIGEST}")],
     "stat": [
         ("GET", f"/v2/a/b/blobs/{DIGEST}"),

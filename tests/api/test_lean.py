@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from api.access_log import AccessLogMiddleware
 from api.app import create_app
 from api.errors import ErrorBoundary
-from api.lean import LeanRoute
+from api.lean import LeanRoute, LeanRouter
 from api.routes import protocol_routes
+from api.settings import Settings
 from api.settings_groups import LogSettings
 from core.drivers import MemoryDriver
 from core.manifest import OCI_MANIFEST
+from core.storage import RepositoryName, paths
 
 __all__: list[str] = []
 
@@ -138,3 +141,77 @@ def test_every_route_below_a_repository_is_lean() -> None:
     routes = [route for route in protocol_routes if isinstance(route, APIRoute)]
     assert len(routes) == len(protocol_routes) > 10
     assert all(isinstance(route, LeanRoute) for route in routes)
+
+
+async def test_what_a_path_says_is_found_out_once() -> None:
+    app = create_app(driver=MemoryDriver())
+    parsed: list[str] = []
+    parse = RepositoryName.parse
+
+    def record(text: str) -> RepositoryName:
+        parsed.append(text)
+        return parse(text)
+
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client,
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RepositoryName, "parse", record)
+            for _ in range(3):
+                assert (await client.head(f"{_BLOBS}/{_DIGEST}")).status_code == 404
+                assert (await client.head(f"/v2/No/blobs/{_DIGEST}")).status_code == 400
+    # What was refused is refused anew.
+    assert parsed == ["team/app", "No", "No", "No"]
+
+
+async def test_a_registry_that_is_opened_again_has_nothing_of_the_one_before() -> None:
+    driver = MemoryDriver()
+    app = create_app(driver=driver)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        async with app.router.lifespan_context(app):
+            await client.post(f"{_BLOBS}/uploads/?digest={_DIGEST}", content=_BLOB)
+            await client.put(
+                f"{_MANIFESTS}/1.0", content=_MANIFEST, headers={"Content-Type": OCI_MANIFEST}
+            )
+            assert (await client.get(f"{_MANIFESTS}/1.0")).status_code == 200
+            await driver.delete(paths.BLOBS)
+            # It is kept in memory.
+            assert (await client.get(f"{_MANIFESTS}/1.0")).status_code == 200
+        async with app.router.lifespan_context(app):
+            assert (await client.get(f"{_MANIFESTS}/1.0")).status_code == 404
+
+
+async def test_paths_that_were_asked_for_take_no_more_memory_than_so_many() -> None:
+    served: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        served.append(scope["path"])
+
+    router = LeanRouter(app, protocol_routes)
+    long = "x" * 4000
+    for number in range(3000):
+        for name in (f"a{number}", f"{long}{number}"):
+            path = f"/v2/{name}/tags/list"
+            scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+            router._find(scope)
+    assert served == []
+    assert len(router._places) == 1024
+    assert all(len(path) < 1000 for _, path in router._places)
+    # The newest are kept.
+    assert ("GET", "/v2/a2999/tags/list") in router._places
+
+
+@pytest.mark.parametrize("name", ["team/app", "Upper"])
+async def test_a_delete_that_is_not_allowed_is_refused_as_fastapi_would(name: str) -> None:
+    settings = Settings.model_validate({"delete": {"enabled": False}})
+    app = create_app(settings, driver=MemoryDriver())
+    slow = AccessLogMiddleware(ErrorBoundary(app.serve_slowly), LogSettings(access=False))
+    async with app.router.lifespan_context(app):
+        answers = []
+        for served in (app, slow):
+            transport = httpx.ASGITransport(served)
+            async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+                answers.append(await client.delete(f"/v2/{name}/blobs/{_DIGEST}"))
+    assert answers[0].status_code == 405
+    assert answers[0].content == answers[1].content

@@ -1570,3 +1570,11 @@ class DriverContract(ABC):
         await driver.move("/a/appended", "/a/moved")
         assert await list_unfinished(driver) == []
         assert await self.leftovers(driver) == {"/a/put", "/a/written", "/a/moved"}
+
+    async def test_a_store_that_gives_no_urls_says_so_for_every_path(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.put("/a/b", b"")
+        if not driver.gives_urls:
+            assert await driver.redirect_url("/a/b", "GET") is None
+            assert await driver.redirect_url("/a/b", "HEAD") is None

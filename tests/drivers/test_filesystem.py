@@ -145,3 +145,12 @@ async def test_a_store_of_many_directories_is_looked_through_whole(
         leave(root, f"/{number:03}/data")
     found = [one.path for one in await unfinished_of(driver)]
     assert found == ["/000/data", "/300/data", "/599/data"]
+
+
+@pytest.mark.parametrize("edge", [8 * 1024, 64 * 1024])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+async def test_a_file_is_got_whole_whatever_its_size(tmp_path: Path, edge: int, more: int) -> None:
+    driver = CheckedDriver(FilesystemDriver(tmp_path, "relaxed"))
+    content = os.urandom(edge + more)
+    await driver.put("/a", content)
+    assert await driver.get("/a") == content

@@ -29,7 +29,7 @@ _DRIVER_CALLS = {
     "GET manifest by tag": ["get", "get"],
     "HEAD manifest by tag": ["get", "get"],
     "GET manifest by digest": ["get"],
-    "GET blob": ["get", "stat", "redirect_url", "open_reader"],
+    "GET blob": ["get", "stat", "redirect_url", "get"],
     "HEAD blob": ["get", "stat", "redirect_url"],
 }
 
