@@ -160,10 +160,12 @@ class _Part:
     def read_and_send(self) -> None:
         """Send as much as is worth a thread of what has to be read first.
 
-        The system reads ahead by itself. Told what will be needed (POSIX_FADV_WILLNEED) it takes
-        twice the processor time; four pulls at once were faster by a third, one alone was not.
+        The system is told once what will be needed. Left to itself it takes half the processor
+        time, but several pulls at once take a third longer, as it reads less of each at a time.
         """
         with self._in_use:
+            if not self._closed and not self._is_on_disk and hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(self._file, self._offset, self.count, os.POSIX_FADV_WILLNEED)
             self._is_on_disk = True
             end = self._offset + min(self.count, _THREAD_BYTES)
             while self._offset < end and not self._closed:

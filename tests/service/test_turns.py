@@ -191,6 +191,7 @@ def test_what_is_on_the_disk_is_looked_for_once_and_goes_out_in_few_trips_to_a_t
 ) -> None:
     (tmp_path / "file").write_bytes(bytes(8 * MIB))
     looks: list[int] = []
+    told: list[tuple[int, int, int]] = []
     threads: list[object] = []
     run_sync = to_thread.run_sync
 
@@ -198,15 +199,14 @@ def test_what_is_on_the_disk_is_looked_for_once_and_goes_out_in_few_trips_to_a_t
         looks.append(offset)
         raise BlockingIOError(errno.EAGAIN, "not in memory")
 
-    def advise(*_: object) -> None:
-        raise AssertionError
+    def advise(_: int, offset: int, count: int, advice: int) -> None:
+        told.append((offset, count, advice))
 
     async def record_trip(function: Callable[[], None]) -> None:
         threads.append(function)
         await run_sync(function)
 
     monkeypatch.setattr(os, "preadv", is_on_disk)
-    # What the system does by itself is cheaper.
     monkeypatch.setattr(os, "posix_fadvise", advise)
     monkeypatch.setattr(to_thread, "run_sync", record_trip)
 
@@ -228,5 +228,6 @@ def test_what_is_on_the_disk_is_looked_for_once_and_goes_out_in_few_trips_to_a_t
 
     asyncio.run(main())
     assert looks == [0]
+    assert told == [(0, 8 * MIB, os.POSIX_FADV_WILLNEED)]
     # A socket that is full ends a trip early.
     assert 2 <= len(threads) < 64
