@@ -17,10 +17,10 @@ from core.drivers import (
     Delete,
     FilesystemDriver,
     StorageDriver,
-    atomic,
     create_driver,
 )
-from core.drivers.local_files import claim
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.files import claim
 from core.errors import DriverError, PathNotFound, WriterBusy
 from tests.drivers.child import ROOT, command, run
 
@@ -192,7 +192,7 @@ async def test_a_moved_file_is_not_found_by_the_appender_that_opened_it_before(
         (root / "a").rename(root / "b")
         claim(path, target, descriptor)
 
-    monkeypatch.setattr("core.drivers.local_files.claim", move_and_claim)
+    monkeypatch.setattr("core.drivers.filesystem.files.claim", move_and_claim)
     with pytest.raises(PathNotFound):
         await driver.open_appender("/a")
     assert (root / "b").read_bytes() == b"published"
@@ -746,7 +746,7 @@ async def test_a_task_that_is_cancelled_by_force_leaves_no_file_claimed(
         time.sleep(0.2)
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.drivers.local_files.claim", claim_slowly)
+        patch.setattr("core.drivers.filesystem.files.claim", claim_slowly)
         await cancel_by_force(driver.open_appender("/a/data", create=True))
         await asyncio.sleep(0.3)
     gc.collect()

@@ -9,8 +9,8 @@ from itertools import chain
 import pytest
 from anyio import CancelScope, create_task_group, fail_after, sleep
 
-from core.drivers.joined_calls import JoinedCalls
-from core.drivers.thread_pool import ThreadPool
+from core.drivers.filesystem.joined_calls import JoinedCalls
+from core.drivers.filesystem.thread_pool import ThreadPool
 
 __all__: list[str] = []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers.past_cache import write_past_cache
+from core.drivers.filesystem.past_cache import write_past_cache
 
 __all__: list[str] = []
 

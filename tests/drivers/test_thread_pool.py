@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 from anyio import CancelScope, create_task_group, fail_after, sleep
 
-from core.drivers.thread_pool import ThreadPool
+from core.drivers.filesystem.thread_pool import ThreadPool
 
 __all__: list[str] = []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.drivers import FilesystemDriver, FileWriter
-from core.drivers.write_back import WriteBack
+from core.drivers.filesystem.write_back import WriteBack
 from tests.drivers.child import run
 
 __all__: list[str] = []

@@ -6,10 +6,10 @@ All of this blocks, and is called from threads.
 import os
 from collections.abc import Iterable, Sequence
 
-from core.drivers import atomic
-from core.drivers.local_calls import driver_faults
-from core.drivers.local_directories import DirectoryMaker, PendingSyncs
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.calls import driver_faults
+from core.drivers.filesystem.directories import DirectoryMaker, PendingSyncs
+from core.drivers.filesystem.syncs import BatchSyncs
 
 __all__ = ["Temporaries"]
 

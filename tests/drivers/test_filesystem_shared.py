@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from core.drivers import BeginUpload, FilesystemDriver, Put
-from core.drivers.local_shared import SharedContents
+from core.drivers.filesystem.shared import SharedContents
 
 __all__: list[str] = []
 

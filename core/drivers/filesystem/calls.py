@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from core.drivers.joined_calls import JoinedCalls
-from core.drivers.thread_pool import ThreadPool
+from core.drivers.filesystem.joined_calls import JoinedCalls
+from core.drivers.filesystem.thread_pool import ThreadPool
 from core.errors import (
     DriverError,
     DriverUnavailable,

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem.syncs import BatchSyncs
 from core.errors import DriverUnavailable, PathConflict
 
 __all__ = [

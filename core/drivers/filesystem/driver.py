@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from core.drivers import atomic
 from core.drivers.base import (
     DriverReader,
     Entry,
@@ -18,17 +17,18 @@ from core.drivers.base import (
     Unfinished,
 )
 from core.drivers.changes import BeginUpload, Change, Delete, Move, Put
-from core.drivers.joined_calls import JoinedCalls
-from core.drivers.local_calls import Threads, as_driver_error, driver_faults
-from core.drivers.local_commit import LocalCommit
-from core.drivers.local_directories import DirectoryMaker
-from core.drivers.local_durable import DurableFiles
-from core.drivers.local_files import LocalAppender, LocalReader, LocalWriter, claim_regular
-from core.drivers.local_group import GroupMember, run_group
-from core.drivers.local_leftovers import remove_leftover, scan_leftovers
-from core.drivers.local_listings import Listing, Listings
-from core.drivers.local_shared import SharedContents
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.calls import Threads, as_driver_error, driver_faults
+from core.drivers.filesystem.commit import LocalCommit
+from core.drivers.filesystem.directories import DirectoryMaker
+from core.drivers.filesystem.durable import DurableFiles
+from core.drivers.filesystem.files import LocalAppender, LocalReader, LocalWriter, claim_regular
+from core.drivers.filesystem.group import GroupMember, run_group
+from core.drivers.filesystem.joined_calls import JoinedCalls
+from core.drivers.filesystem.leftovers import remove_leftover, scan_leftovers
+from core.drivers.filesystem.listings import Listing, Listings
+from core.drivers.filesystem.shared import SharedContents
+from core.drivers.filesystem.syncs import BatchSyncs
 from core.errors import PathNotFound
 
 __all__ = ["FilesystemDriver"]

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from core.drivers import atomic
 from core.drivers.base import DriverReader, FileWriter
-from core.drivers.joined_calls import JoinedCalls
-from core.drivers.local_calls import Threads, driver_faults
-from core.drivers.local_durable import DurableFiles
-from core.drivers.local_group import GroupMember
-from core.drivers.write_back import WriteBack
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.calls import Threads, driver_faults
+from core.drivers.filesystem.durable import DurableFiles
+from core.drivers.filesystem.group import GroupMember
+from core.drivers.filesystem.joined_calls import JoinedCalls
+from core.drivers.filesystem.write_back import WriteBack
 from core.errors import PathNotFound, WriterBusy
 
 __all__ = ["LocalAppender", "LocalReader", "LocalWriter", "claim", "claim_regular"]

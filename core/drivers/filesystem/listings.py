@@ -18,7 +18,7 @@ from threading import Lock
 from cachetools import LRUCache
 
 from core.drivers.base import Entry
-from core.drivers.local_leftovers import is_temporary
+from core.drivers.filesystem.leftovers import is_temporary
 
 __all__ = ["Listing", "Listings"]
 

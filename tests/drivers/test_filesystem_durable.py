@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers.local_durable import DurableFiles
+from core.drivers.filesystem.durable import DurableFiles
 
 __all__: list[str] = []
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers import local_syncs
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem import syncs as filesystem_syncs
+from core.drivers.filesystem.syncs import BatchSyncs
 from tests.drivers.child import ROOT
 
 __all__: list[str] = []
 
 _CODE = """
 import os, sys
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem.syncs import BatchSyncs
 
 files = [os.open(f"{sys.argv[1]}/{number}", os.O_CREAT | os.O_RDWR) for number in range(5)]
 syncs = BatchSyncs()
@@ -107,7 +107,7 @@ def test_a_fault_that_comes_late_is_told_of_its_file(
 ) -> None:
     syncs.sync(files)
     results = {0: 0, 1: -errno.EIO, 2: 0, 3: -errno.ENOSPC}
-    monkeypatch.setattr(local_syncs._Context, "_collect", lambda *_: results)
+    monkeypatch.setattr(filesystem_syncs._Context, "_collect", lambda *_: results)
     faults = [fault and fault.errno for fault in syncs.sync(files)]
     assert faults == [None, errno.EIO, None, errno.ENOSPC]
 
@@ -133,7 +133,7 @@ def test_an_unknown_machine_syncs_one_by_one(
     syncs: BatchSyncs, files: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(local_syncs, "_find_calls", lambda: None)
+    monkeypatch.setattr(filesystem_syncs, "_find_calls", lambda: None)
     monkeypatch.setattr(os, "fsync", synced.append)
     assert syncs.sync(files) == [None] * 4
     assert synced == files

@@ -14,8 +14,8 @@ import os
 import time
 from collections.abc import Callable
 
-from core.drivers import atomic
-from core.drivers.past_cache import write_past_cache
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.past_cache import write_past_cache
 
 __all__ = ["WriteBack"]
 

@@ -19,7 +19,7 @@ from core.drivers import (
     MoveOut,
     Put,
 )
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem.syncs import BatchSyncs
 from core.errors import DriverError, DriverUnavailable, PathNotFound
 
 __all__: list[str] = []
@@ -47,7 +47,7 @@ class Disk(BatchSyncs):
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FilesystemDriver:
-    monkeypatch.setattr("core.drivers.filesystem.BatchSyncs", lambda: Disk(tmp_path))
+    monkeypatch.setattr("core.drivers.filesystem.driver.BatchSyncs", lambda: Disk(tmp_path))
     return FilesystemDriver(tmp_path)
 
 

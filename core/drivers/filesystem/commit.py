@@ -12,7 +12,6 @@ from typing import assert_never
 
 import structlog
 
-from core.drivers import atomic
 from core.drivers.changes import (
     Barrier,
     BeginUpload,
@@ -24,19 +23,20 @@ from core.drivers.changes import (
     MoveOut,
     Put,
 )
-from core.drivers.local_calls import driver_faults
-from core.drivers.local_directories import (
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.calls import driver_faults
+from core.drivers.filesystem.directories import (
     ATTEMPTS,
     DirectoryMaker,
     PendingSyncs,
     deleted_again_and_again,
 )
-from core.drivers.local_durable import DurableFiles
-from core.drivers.local_files import claim_regular
-from core.drivers.local_filling import Filling
-from core.drivers.local_shared import SharedContents
-from core.drivers.local_syncs import BatchSyncs
-from core.drivers.local_temporaries import Temporaries
+from core.drivers.filesystem.durable import DurableFiles
+from core.drivers.filesystem.files import claim_regular
+from core.drivers.filesystem.filling import Filling
+from core.drivers.filesystem.shared import SharedContents
+from core.drivers.filesystem.syncs import BatchSyncs
+from core.drivers.filesystem.temporaries import Temporaries
 from core.errors import PathNotFound
 
 __all__ = ["LocalCommit"]

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from core.drivers.thread_pool import ThreadPool
+from core.drivers.filesystem.thread_pool import ThreadPool
 
 __all__ = ["JoinedCalls"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers import local_listings
 from core.drivers.base import Entry
-from core.drivers.local_listings import Listings
+from core.drivers.filesystem import listings as filesystem_listings
+from core.drivers.filesystem.listings import Listings
 
 __all__: list[str] = []
 
@@ -81,7 +81,7 @@ def test_a_change_in_the_same_tick_as_the_one_before_is_not_missed(
     directory: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The times of the directory stand still, as they do within one tick of a coarse clock.
-    monkeypatch.setattr(local_listings, "_look_at", lambda _: (1, 2, 3))
+    monkeypatch.setattr(filesystem_listings, "_look_at", lambda _: (1, 2, 3))
     listings = Listings()
     assert len(_list(listings, directory)) == COUNT + 1
     clock.now += 1
@@ -95,14 +95,14 @@ def test_a_directory_that_changes_while_it_is_read_is_not_kept(
     listings = Listings()
     _list(listings, directory)
     clock.now += 3
-    real = local_listings._read
+    real = filesystem_listings._read
 
-    def read_slowly(name: str) -> local_listings.Listing:
+    def read_slowly(name: str) -> filesystem_listings.Listing:
         listing = real(name)
         (directory / "late").mkdir(exist_ok=True)
         return listing
 
-    monkeypatch.setattr(local_listings, "_read", read_slowly)
+    monkeypatch.setattr(filesystem_listings, "_read", read_slowly)
     _list(listings, directory)
     assert _list(listings, directory)[-1] == Entry(name="late", is_directory=True)
 
@@ -120,8 +120,8 @@ def test_small_directories_take_no_memory(tmp_path: Path, clock: Clock) -> None:
 def test_many_directories_keep_within_the_bound(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_listings, "_LARGE", 2)
-    monkeypatch.setattr(local_listings, "_MAX_NAMES", 7)
+    monkeypatch.setattr(filesystem_listings, "_LARGE", 2)
+    monkeypatch.setattr(filesystem_listings, "_MAX_NAMES", 7)
     listings = Listings()
     for name in ("a", "b", "c"):
         for number in range(3):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from core.drivers.local_calls import driver_faults
-from core.drivers.local_directories import PendingSyncs, sync_together
-from core.drivers.local_syncs import BatchSyncs
+from core.drivers.filesystem.calls import driver_faults
+from core.drivers.filesystem.directories import PendingSyncs, sync_together
+from core.drivers.filesystem.syncs import BatchSyncs
 
 __all__ = ["GroupMember", "run_group"]
 

@@ -5,8 +5,8 @@ All of this blocks, and is called from threads.
 
 import os
 
-from core.drivers import atomic
-from core.drivers.local_durable import DurableFiles
+from core.drivers.filesystem import atomic
+from core.drivers.filesystem.durable import DurableFiles
 from core.errors import DriverUnavailable
 
 __all__ = ["Filling"]
