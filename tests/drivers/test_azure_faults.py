@@ -362,3 +362,22 @@ async def test_calls_cost_few_requests(driver: StorageDriver, weather: Weather) 
         "delete": 2,
     }
     await driver.aclose()
+
+
+async def test_a_lease_whose_answer_was_lost_keeps_the_next_writer_of_this_process_from_nothing(
+    driver: StorageDriver, weather: Weather, backdoor: Backdoor
+) -> None:
+    await driver.create_upload("/up/a")
+    weather.rule = lambda seen: UNSEEN if "comp=lease" in seen.target else None
+    with pytest.raises(DriverUnavailable):
+        await driver.open_appender("/up/a")
+    weather.clear()
+    await append(driver, "/up/a", b"content")
+    # Nor does one that could not be let go of.
+    async with await driver.open_appender("/up/a") as writer:
+        weather.rule = lambda seen: BUSY if "comp=lease" in seen.target else None
+        await writer.write(b" and more")
+    weather.clear()
+    await append(driver, "/up/a", b", and more")
+    assert (await driver.stat_upload("/up/a")).size == 26
+    await driver.aclose()

@@ -13,6 +13,7 @@ from core.drivers.azure.leases import Lease
 from core.drivers.azure.parts import Parts, md5_of
 from core.drivers.azure.store import AzureStore
 from core.drivers.base import FileWriter
+from core.drivers.claims import LeftClaims
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, DriverUnavailable, PathNotFound, WriterBusy
 
@@ -54,11 +55,11 @@ class AzureAppender(FileWriter):
             PathNotFound: there is none, and `create` was not said.
             WriterBusy: another appender holds it.
         """
-        blob = store.blob(path)
+        blob, left = store.blob(path), store.left
         with CancelScope(shield=True), azure_faults(path):
             for _ in range(_OPENINGS):
-                opened = await _lease_new(path, blob) if create else None
-                opened = opened or await _lease_existing(path, blob)
+                opened = await _lease_new(path, blob, left) if create else None
+                opened = opened or await _lease_existing(path, blob, left)
                 if opened is not None:
                     return cls(path, blob, *opened, parts)
                 if not create:
@@ -163,10 +164,12 @@ class AzureAppender(FileWriter):
             )
 
 
-async def _lease_existing(path: str, blob: BlobClient) -> tuple[Lease, int] | None:
+async def _lease_existing(
+    path: str, blob: BlobClient, left: LeftClaims
+) -> tuple[Lease, int] | None:
     """Lease a blob and learn its size; None if there is none."""
     try:
-        lease = await Lease.acquire(path, blob)
+        lease = await Lease.acquire(path, blob, left)
     except HttpResponseError as error:
         if is_missing(error):
             return None
@@ -183,7 +186,7 @@ async def _lease_existing(path: str, blob: BlobClient) -> tuple[Lease, int] | No
         await lease.release()
         raise
     await lease.abandon()
-    return await _lease_new(path, blob)
+    return await _lease_new(path, blob, left)
 
 
 async def create_upload(store: AzureStore, path: str) -> None:
@@ -196,11 +199,11 @@ async def create_upload(store: AzureStore, path: str) -> None:
                 raise
 
 
-async def _lease_new(path: str, blob: BlobClient) -> tuple[Lease, int] | None:
+async def _lease_new(path: str, blob: BlobClient, left: LeftClaims) -> tuple[Lease, int] | None:
     """Make an empty blob and lease it; None if someone else was faster."""
     try:
         made = await blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-        return await Lease.acquire(path, blob, str(made["etag"])), 0
+        return await Lease.acquire(path, blob, left, str(made["etag"])), 0
     except HttpResponseError as error:
         if is_missing(error) or error_code(error) in _CREATED_BY_ANOTHER:
             return None

@@ -6,7 +6,8 @@ too long is refused at its next write, by the service itself.
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Self, TypeVar
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
 
 import structlog
 from anyio import CancelScope, sleep
@@ -16,6 +17,7 @@ from azure.storage.blob import StorageErrorCode
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from core.drivers.azure.faults import azure_faults, error_code
+from core.drivers.claims import LeftClaims
 from core.drivers.owned_tasks import OwnedTasks
 from core.errors import DriverError, PathNotFound, WriterBusy
 
@@ -39,30 +41,39 @@ class Lease:
         id: what every write of the blob has to show.
     """
 
-    def __init__(self, path: str, client: BlobLeaseClient) -> None:
+    def __init__(self, path: str, client: BlobLeaseClient, left: LeftClaims) -> None:
         self.id = client.id
         self._path = path
         self._client = client
+        self._left = left
         self._tasks = OwnedTasks(1)
 
     @classmethod
-    async def acquire(cls, path: str, blob: BlobClient, etag: str | None = None) -> Self:
+    async def acquire(
+        cls, path: str, blob: BlobClient, left: LeftClaims, etag: str | None = None
+    ) -> Self:
         """Lease a blob; with `etag`, only as it was then.
 
+        A lease that this process may have left, as an answer of Azure was lost, is taken up again.
+
         Raises:
+            AzureError: there was no answer, and whether the blob is leased is not known.
             HttpResponseError: it is leased, or missing, or was written since.
         """
         # With an id of our own, a second try of a request whose answer was lost succeeds.
-        client = BlobLeaseClient(blob, lease_id=str(uuid.uuid4()))
-        if etag is None:
-            await client.acquire(lease_duration=LIFETIME_SECONDS)
-        else:
-            await client.acquire(
-                lease_duration=LIFETIME_SECONDS,
-                etag=etag,
-                match_condition=MatchConditions.IfNotModified,
-            )
-        lease = cls(path, client)
+        owner = left.take(path) or str(uuid.uuid4()).encode("ascii")
+        client = BlobLeaseClient(blob, lease_id=owner.decode("ascii"))
+        # The library takes no condition of None.
+        condition: dict[str, Any] = {}
+        if etag is not None:
+            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        try:
+            await client.acquire(lease_duration=LIFETIME_SECONDS, **condition)
+        except AzureError as error:
+            if not isinstance(error, HttpResponseError) or _is_undecided(error):
+                left.leave(path, owner)
+            raise
+        lease = cls(path, client, left)
         await lease._tasks.start(lease._keep())
         return lease
 
@@ -82,6 +93,7 @@ class Lease:
                 raise
             except DriverError as error:
                 _log.warning("lease was not released", path=self._path, reason=str(error))
+                self._left.leave(self._path, self.id.encode("ascii"))
 
     async def abandon(self) -> None:
         """Show no more signs of life: the blob is gone, and the lease with it."""
@@ -95,6 +107,12 @@ class Lease:
             except AzureError as error:
                 # If it is lost, the next write will say so.
                 _log.warning("lease was not renewed", path=self._path, reason=str(error))
+
+
+def _is_undecided(error: HttpResponseError) -> bool:
+    """Say whether an earlier try of the same request may have succeeded."""
+    status = error.status_code
+    return status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def without_lease(blob: BlobClient, call: Callable[[], Awaitable[T]]) -> T:

@@ -14,6 +14,7 @@ from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from core.drivers.azure.retries import RetryPolicy
+from core.drivers.claims import LeftClaims
 
 __all__ = ["AzureStore", "Connection"]
 
@@ -35,6 +36,7 @@ class AzureStore:
     Attributes:
         container: the client of the container.
         prefix: what every name of a blob begins with, a slash at its end; or empty.
+        left: the leases that this process may have left.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class AzureStore:
         """
         if not container:
             raise ValueError("the azure driver needs a container")
+        self.left = LeftClaims()
         connect_seconds, read_seconds, attempts = limits
         root = root_prefix.strip("/")
         self.prefix = f"{root}/" if root else ""
