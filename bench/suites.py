@@ -41,7 +41,7 @@ SUITES = (
         rows=FILESYSTEM_ROWS,
         memory=MemoryRow(pushes=4, pulls=4, limit_bytes=200 * MIB),
         full=Plan(seconds=2.5, slices=3, large_bytes=128 * MIB, huge_bytes=2048 * MIB),
-        quick=Plan(seconds=0.6, slices=2, large_bytes=128 * MIB, huge_bytes=256 * MIB),
+        quick=Plan(seconds=0.5, slices=1, large_bytes=64 * MIB, huge_bytes=128 * MIB),
     ),
     Suite(
         kind="s3",
@@ -49,7 +49,7 @@ SUITES = (
         rows=S3_ROWS,
         memory=MemoryRow(pushes=4, pulls=0, limit_bytes=250 * MIB),
         full=Plan(seconds=2.5, slices=2, large_bytes=128 * MIB, huge_bytes=1024 * MIB),
-        quick=Plan(seconds=0.6, slices=1, large_bytes=32 * MIB, huge_bytes=128 * MIB, images=24),
+        quick=Plan(seconds=0.4, slices=1, large_bytes=16 * MIB, huge_bytes=32 * MIB, images=8),
         goal=Goal(throughput=1.5, cpu=1.0),
     ),
 )
