@@ -122,7 +122,7 @@ class S3Settings(Group):
         json_schema_extra=about(unit="bytes", off=""),
     )
     copy_concurrency: int = Field(
-        16,
+        8,
         ge=1,
         description="How many ranges of one object are copied at once.",
         json_schema_extra=about(unit="", off="1"),

@@ -50,7 +50,7 @@ class S3Options:
     part_concurrency: int = 2
     copy_threshold_bytes: int = 32 * 1024 * 1024
     copy_part_bytes: int = 64 * 1024 * 1024
-    copy_concurrency: int = 16
+    copy_concurrency: int = 8
     redirect: bool = True
     redirect_seconds: int = 1200
     redirect_endpoint_url: str = ""
