@@ -242,7 +242,8 @@ class LayerUpload(AsyncResource):
                         await self._keep_state(writer)
                 finally:
                     await writer.aclose()
-                if self._has_news and self._digester.size == self._offset:
+                # Elsewhere small content is at hand, and rather verified once more.
+                if self._driver.flat and self._has_news and self._digester.size == self._offset:
                     self._recent.keep(self._path, self._digester)
             except PathNotFound:
                 raise self._unknown() from None
@@ -271,8 +272,7 @@ class LayerUpload(AsyncResource):
             return self._digester
         algorithm = self._digester.algorithm
         recent = self._recent.take(self._path, algorithm, size)
-        if recent is not None and self._driver.flat:
-            # Elsewhere small content is at hand, and rather verified once more.
+        if recent is not None:
             return recent
         found = await find_digester(self._driver, self._name, self.upload_id, algorithm, size)
         return found or self._digester
