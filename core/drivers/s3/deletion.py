@@ -7,6 +7,7 @@ from anyio import CancelScope, sleep
 
 from core.drivers.owned_tasks import OwnedTasks
 from core.drivers.s3.connection import S3Connection
+from core.drivers.s3.faults import PASSING_CODES
 from core.drivers.s3.keys import CLAIM, TAIL, is_side_object
 from core.drivers.s3.listing import first_keys, key_pages
 from core.drivers.s3.multipart import MultipartUpload, find_uploads
@@ -16,7 +17,6 @@ from core.errors import DriverError, DriverUnavailable, PathNotFound
 __all__ = ["delete_file", "delete_path"]
 
 _CONCURRENCY = 8
-_PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
 _RETRY_SECONDS = 0.2
 
 
@@ -111,7 +111,7 @@ async def _delete_keys(connection: S3Connection, keys: Sequence[str]) -> None:
             return
         path = connection.keys.path(errors[0][0])
         reason = f"DeleteObjects: {errors[0][1]}"
-        if any(code not in _PASSING for _, code in errors):
+        if any(code not in PASSING_CODES for _, code in errors):
             raise DriverUnavailable(path, reason)
         keys = [key for key, _ in errors]
         await sleep(_RETRY_SECONDS * 2**attempt)

@@ -8,12 +8,12 @@ from botocore.exceptions import BotoCoreError
 
 from core.errors import DriverError, DriverUnavailable, PathNotFound, StorageFull
 
-__all__ = ["CONNECTION_FAULTS", "S3Refusal", "s3_faults", "was_outdated"]
+__all__ = ["CONNECTION_FAULTS", "PASSING_CODES", "S3Refusal", "s3_faults", "was_outdated"]
 
 _NOT_FOUND = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "507"})
 _OUTDATED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-_PASSING = frozenset(
+PASSING_CODES = frozenset(
     {
         "InternalError",
         "RequestTimeout",
@@ -24,6 +24,8 @@ _PASSING = frozenset(
         "TooManyRequests",
     }
 )
+"""By which a store asks for patience, also for single objects of a request for many."""
+
 _PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 CONNECTION_FAULTS = (BotoCoreError, OSError, TimeoutError, ParseError)
@@ -48,7 +50,7 @@ class S3Refusal(Exception):
     @property
     def is_passing(self) -> bool:
         """Whether the same request may well succeed a little later."""
-        return self.status in _PASSING_STATUSES or self.code in _PASSING
+        return self.status in _PASSING_STATUSES or self.code in PASSING_CODES
 
     @property
     def is_missing(self) -> bool:
