@@ -81,6 +81,7 @@ class Cycle(RequestResponseCycle):
         self.waiting_for_100_continue = expects_continue
         self.body = bytearray()
 
+    # Uvicorn's is an attribute that it makes for each request, and never sets anew.
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]
         """Set when there is something to receive."""

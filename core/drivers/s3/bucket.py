@@ -106,13 +106,7 @@ class Bucket:
     async def open(self, key: str, headers: Mapping[str, str] = _NOTHING) -> HttpAnswer:
         """Return the answer with an object, or with the range that `headers` ask for."""
         return await self._transport.open(
-            Request(
-                operation="GetObject",
-                method="GET",
-                key=key,
-                query=_NOTHING,
-                headers={**headers, **await request_headers(NO_CONTENT, self._check)},
-            )
+            await self._request("GetObject", "GET", key, headers=headers)
         )
 
     async def head(self, key: str) -> ObjectHead:
@@ -281,14 +275,29 @@ class Bucket:
         document: PartBody = NO_CONTENT,
     ) -> Answer:
         return await self._transport.ask(
-            Request(
-                operation=operation,
-                method=method,
-                key=key,
-                query=query,
-                headers={**headers, **await request_headers(document, self._check)},
-                content=document,
+            await self._request(
+                operation, method, key, query=query, headers=headers, document=document
             )
+        )
+
+    async def _request(
+        self,
+        operation: str,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
+        document: PartBody = NO_CONTENT,
+    ) -> Request:
+        """Return a request whose content, if it has any, is a document."""
+        return Request(
+            operation=operation,
+            method=method,
+            key=key,
+            query=query,
+            headers={**headers, **await request_headers(document, self._check)},
+            content=document,
         )
 
     async def _send(

@@ -134,6 +134,9 @@ class S3Driver(StorageDriver):
 
     async def apply(self, changes: Sequence[Change]) -> None:
         clean_ups = [change for change in changes if isinstance(change, CleanUp)]
+        if not clean_ups:
+            await super().apply(changes)
+            return
         others = [change for change in changes if not isinstance(change, CleanUp)]
         # What nobody needs is in nobody's way, and so is its end.
         await checkpoint_if_cancelled()
@@ -145,9 +148,11 @@ class S3Driver(StorageDriver):
 
     async def _delete_leftovers(self, path: str) -> None:
         # In the directory of an upload that was the only one, no other is unfinished.
-        alone = [at for at, one in self._appenders.items() if one.has_committed_alone]
-        has_uploads = path not in {at.rpartition("/")[0] for at in alone}
-        await self._delete(path, has_uploads=has_uploads)
+        is_done = any(
+            one.has_committed_alone and at.rpartition("/")[0] == path
+            for at, one in self._appenders.items()
+        )
+        await self._delete(path, has_uploads=not is_done)
 
     async def _delete(self, path: str, *, has_uploads: bool) -> None:
         held = [one for at, one in self._appenders.items() if f"{at}/".startswith(f"{path}/")]

@@ -112,7 +112,8 @@ class Transport:
                     return answer, body
                 if attempt >= self._max_attempts or not refusal.is_passing:
                     raise refusal
-            await sleep(min(random.random() * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))  # noqa: S311
+            chance = random.random()  # noqa: S311 - it spreads requests, and keeps no secret
+            await sleep(min(chance * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))
 
     async def _send(self, request: Request) -> HttpAnswer:
         place, content = self._place, request.content
