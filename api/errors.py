@@ -22,6 +22,9 @@ from api.exchange import find_exchange
 from api.headers import API_VERSION, format_received
 from api.models import ErrorItem, ErrorList
 from core.errors import (
+    AccessDenied,
+    AccessUnavailable,
+    AuthenticationRequired,
     BlobUnknown,
     DigestInvalid,
     DriverError,
@@ -103,6 +106,9 @@ class ErrorKind:
 
 
 ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
+    AccessDenied: ErrorKind(403, "DENIED", "requested access to the resource is denied"),
+    AccessUnavailable: ErrorKind(503, "UNAVAILABLE", "access cannot be checked now; try again"),
+    AuthenticationRequired: ErrorKind(401, "UNAUTHORIZED", "authentication required"),
     BlobUnknown: ErrorKind(404, "BLOB_UNKNOWN", "blob unknown to registry"),
     BodyOverdue: ErrorKind(408, "REQUEST_TIMEOUT", "the request body took too long"),
     DigestInvalid: ErrorKind(

@@ -19,6 +19,9 @@
     ├── ManifestFaults            several of the above, found in one manifest
     ├── PaginationInvalid
     ├── OperationUnsupported
+    ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
+    ├── AccessDenied              someone who may not do this
+    ├── AccessUnavailable         who asks cannot be found out now
     └── DriverError               what a storage driver raises, and all it raises
         ├── PathNotFound
         ├── PathInvalid
@@ -36,6 +39,9 @@ the distribution spec and a status.
 from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "AccessDenied",
+    "AccessUnavailable",
+    "AuthenticationRequired",
     "BlobUnknown",
     "DigestInvalid",
     "DigestMismatch",
@@ -229,6 +235,34 @@ class OperationUnsupported(RegistryError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, reason=reason)
+
+
+class AuthenticationRequired(RegistryError):
+    """A request of nobody who may do what it asks for, and who might be someone who may.
+
+    Attributes:
+        wanted: what the request asks for, as scopes.
+        error: what is wrong with the credentials at hand, if there are any: `invalid_token` or
+            `insufficient_scope`.
+    """
+
+    def __init__(
+        self, reason: str, *, wanted: Sequence[str] = (), error: str | None = None
+    ) -> None:
+        super().__init__(reason, reason=reason, access=list(wanted) or None)
+        self.wanted = tuple(wanted)
+        self.error = error
+
+
+class AccessDenied(RegistryError):
+    """A request of someone who may not do what it asks for."""
+
+    def __init__(self, reason: str, *, repository: str | None = None) -> None:
+        super().__init__(reason, reason=reason, repository=repository)
+
+
+class AccessUnavailable(RegistryError):
+    """Who asks cannot be found out now; the text is for logs only."""
 
 
 class DriverError(RegistryError):

@@ -1,7 +1,7 @@
 """Imports run one way: from HTTP down to values, and never back up.
 
-api   ->  core.storage  ->  core.drivers   ->  core.errors
-                        ->  core.manifest  ->  core.digest  ->  core.errors
+api   ->  core.access  ->  core.storage  ->  core.drivers   ->  core.errors
+                                         ->  core.manifest  ->  core.digest  ->  core.errors
 """
 
 import ast
@@ -21,8 +21,9 @@ ALLOWED = {
     "core.manifest": {"core.digest", "core.errors"},
     "core.drivers": {"core.errors"},
     "core.storage": {"core.drivers", "core.manifest", "core.digest", "core.errors"},
+    "core.access": {"core.storage", "core.drivers", "core.digest", "core.errors"},
     "core": set[str](),
-    "api": {"core.storage", "core.manifest", "core.digest", "core.errors"},
+    "api": {"core.access", "core.storage", "core.manifest", "core.digest", "core.errors"},
 }
 
 # The few that open a driver.

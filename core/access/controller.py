@@ -1,0 +1,92 @@
+"""`AccessController`: what finds out who asks, or says how to prove it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from core.access.principal import Principal
+from core.access.resources import Access
+
+__all__ = ["AccessController", "Asker", "Challenge", "CredentialsInvalid"]
+
+
+class CredentialsInvalid(Exception):
+    """Credentials that prove nothing. The text is for logs, and has no secret in it.
+
+    Attributes:
+        user: that they claim to be of, where that can be told.
+    """
+
+    def __init__(self, reason: str, *, user: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.user = user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """What a request says of who sends it.
+
+    Attributes:
+        authorization: the credentials as they were sent: a scheme, a space, and the rest.
+        address: of the client, without port.
+        common_name: of a client certificate that has been verified.
+        organizations: of that certificate.
+    """
+
+    authorization: str | None = field(default=None, repr=False)
+    address: str | None = None
+    common_name: str | None = None
+    organizations: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """How to prove who one is. Spec: RFC 9110, section 11.6.1; RFC 6750, section 3.
+
+    Attributes:
+        scheme: of the credentials that are taken.
+        realm: None for the token endpoint of this registry, whose address the edge knows.
+        parameters: the others, in their order.
+    """
+
+    scheme: Literal["Basic", "Bearer"]
+    realm: str | None
+    parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class AccessController(Protocol):
+    """Finds out who asks. One that another package brings names itself as an entry point.
+
+    What rules allow the asker is not its business; with `Principal.grants` it can say itself what
+    the asker may do at most.
+
+    Attributes:
+        generation: changes whenever what `identify` has returned may no longer hold, before it is
+            due to be proven anew.
+    """
+
+    generation: int
+
+    async def identify(self, asker: Asker) -> Principal:
+        """Return who asks; `ANONYMOUS` where there are no credentials at all.
+
+        The result may be remembered until its `valid_until`. Nothing here blocks the event loop.
+
+        Raises:
+            CredentialsInvalid: there are credentials, and they prove nothing.
+            AccessUnavailable: it cannot be found out now.
+        """
+
+    def challenge(self, wanted: Sequence[Access], *, error: str | None = None) -> Challenge:
+        """Return how to prove to be someone who may do what is wanted.
+
+        Args:
+            wanted: empty where it is only asked who it is.
+            error: what was wrong with the credentials at hand, in the words of RFC 6750:
+                `invalid_token` or `insufficient_scope`.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
