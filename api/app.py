@@ -6,11 +6,16 @@ from typing import Any
 
 from anyio import create_task_group
 from fastapi import FastAPI
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.access import needs_nothing, undeclared
+from api.access.gate import Gate
+from api.access.opening import open_gate
+from api.access.policies import Policies
 from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
-from api.dependencies import RegistryState
+from api.dependencies import AccessChecked, RegistryState
 from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.forwarded import ForwardedMiddleware
@@ -20,6 +25,7 @@ from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
+from api.watch import FileWatch
 from core.drivers import CheckedDriver, StorageDriver, create_driver
 from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
 from core.storage.purging import PeriodicPurge
@@ -33,9 +39,12 @@ class Application(FastAPI):
 
     Attributes:
         front: takes the requests. What it does not answer itself it gives to `serve_slowly`.
+        gate: decides who may pass to a route; None lets everybody pass. There is none before the
+            lifespan begins, and nobody passes.
     """
 
     front: ASGIApp
+    gate: Gate | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or live from start to stop."""
@@ -78,7 +87,7 @@ def create_app(
         driver = CheckedDriver(driver)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if owned:
                 stack.push_async_callback(driver.aclose)
@@ -90,9 +99,16 @@ def create_app(
                 descriptors=descriptors,
                 manifest_cache=ManifestCache(settings.cache.manifest_bytes),
             )
-            app.state.moorage = RegistryState(registry=registry, settings=settings)
+            watch, policies = FileWatch(), Policies(settings)
+            if policies.file is not None:
+                watch.add(policies.file, policies.reload)
+            app.gate = await open_gate(settings, policies, watch, stack)
+            app.state.moorage = RegistryState(
+                registry=registry, settings=settings, policies=policies
+            )
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
+            tasks.start_soon(watch.run)
             if settings.uploads.purge_enabled:
                 tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
             yield
@@ -105,7 +121,7 @@ def create_app(
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.include_router(router)
+    _include_routes(app)
     install_error_handlers(app)
     # FastAPI's outermost layer would answer what goes wrong in it with a page of its own.
     app.add_middleware(ErrorBoundary)
@@ -115,6 +131,16 @@ def create_app(
     if ForwardedMiddleware.is_needed(settings.server):
         app.front = ForwardedMiddleware(app.front, settings.server)
     return app
+
+
+def _include_routes(app: FastAPI) -> None:
+    for route in app.routes:
+        # What the framework brings is the contract, which is for everybody.
+        assert isinstance(route, Route)
+        needs_nothing(route.endpoint)
+    app.include_router(router, dependencies=[AccessChecked])
+    if paths := undeclared(app.routes):
+        raise RuntimeError(f"these do not declare what they need: {', '.join(paths)}")
 
 
 def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:

@@ -145,6 +145,9 @@ UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been logg
 _DISCONNECTED = ErrorKind(400, "SIZE_INVALID", "the request ended before its content")
 _INVALID = ErrorKind(400, "UNSUPPORTED", "invalid request")
 
+_UNTOLD = (AccessUnavailable, DriverError)
+"""What clients are told nothing of but that it happened."""
+
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 _RETRY_AFTER_SECONDS = "5"
@@ -191,10 +194,12 @@ async def _on_registry_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RegistryError)
     if isinstance(error, DriverError):
         _log.error("storage failed", error=str(error), cause=repr(error.__cause__))
+    elif isinstance(error, AccessUnavailable):
+        _log.error("access cannot be checked", error=str(error), cause=repr(error.__cause__))
     faults = error.faults if isinstance(error, ManifestFaults) else (error,)
     kinds = [_find_kind(fault) for fault in faults]
     items = [
-        _item(kind, None if isinstance(fault, DriverError) else fault)
+        _item(kind, None if isinstance(fault, _UNTOLD) else fault)
         for kind, fault in zip(kinds, faults, strict=True)
     ]
     return _answer(request.method, kinds[0], items, _headers_of(request, error))
@@ -256,9 +261,13 @@ def _item(
     error: RegistryError | None = None,
     detail: Mapping[str, str | int | Sequence[str]] | None = None,
 ) -> ErrorItem:
+    message = kind.message
     if error is not None:
         detail = error.detail
-    return ErrorItem(code=kind.code, message=kind.message, detail=dict(detail) if detail else None)
+    if isinstance(error, AccessDenied):
+        # Of an error, most clients show people nothing but this.
+        message = f"{message}: {error.message}"
+    return ErrorItem(code=kind.code, message=message, detail=dict(detail) if detail else None)
 
 
 def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
@@ -276,9 +285,9 @@ def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
             # RFC 9110, section 15.5.6: a 405 tells what is allowed.
             allowed = [method for method in _list_methods(request) if method != request.method]
             return {"Allow": ", ".join(allowed)}
-        case StorageFull():
-            return {}
-        case DriverError():
+        case AuthenticationRequired():
+            return {} if error.challenge is None else {"WWW-Authenticate": error.challenge}
+        case DriverError() | AccessUnavailable() if not isinstance(error, StorageFull):
             return {"Retry-After": _RETRY_AFTER_SECONDS}
         case _:
             return {}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.settings_access import AccessSettings
 from api.settings_cache import CacheSettings
 from api.settings_groups import (
     DeleteSettings,
@@ -33,6 +34,8 @@ from api.settings_groups import (
     ServerSettings,
     UploadsSettings,
 )
+from api.settings_lines import find_line
+from api.settings_policy import PolicySettings
 from api.settings_secrets import shown
 from api.settings_storage import StorageSettings
 
@@ -74,7 +77,16 @@ class Settings(BaseSettings):
     manifests: ManifestsSettings = ManifestsSettings()
     delete: DeleteSettings = DeleteSettings()
     lists: ListsSettings = ListsSettings()
+    access: AccessSettings = AccessSettings()
+    policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that some of these came from, if there was one."""
+        return self._file
 
     @classmethod
     def settings_customise_sources(
@@ -142,6 +154,7 @@ def load_settings_with_origins(
     for key, value in (flags or {}).items():
         _lay_over(merged, origins, _nest(key, value), lambda key: f"--{key[-1]}")
     settings = _validate(merged, origins)
+    settings._file = file  # noqa: SLF001 - what makes them knows where from
     return LoadedSettings(settings=settings, origins=MappingProxyType(origins), file=file)
 
 
@@ -261,7 +274,7 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
         ),
         "default",
     )
-    where = f"{origin}: {'.'.join(key)}"
+    where = f"{_with_line(origin, fault['loc'])}: {'.'.join(key)}"
     if fault["type"] == "extra_forbidden":
         siblings = _keys_at(key[:-1])
         return f"{where}: unknown key, expected one of {', '.join(siblings)}"
@@ -273,10 +286,23 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     return f"{where}: expected {expected}, got {got!r}"
 
 
+def _with_line(origin: str, place: tuple[int | str, ...]) -> str:
+    """Add its line to a file in which the fault is inside a list of tables."""
+    if not any(isinstance(part, int) for part in place) or not Path(origin).is_file():
+        return origin
+    line = find_line(Path(origin).read_text(encoding="utf-8"), place)
+    return origin if line is None else f"{origin}:{line}"
+
+
 def _keys_at(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Settings
     for part in path:
-        model = type(model.model_fields[part].default)
+        if part.isdigit():
+            continue
+        field = model.model_fields[part]
+        inner = [kind for kind in get_args(field.annotation) if isinstance(kind, type)]
+        is_list = isinstance(field.default, tuple) and inner and issubclass(inner[0], BaseModel)
+        model = inner[0] if is_list else type(field.default)
     return list(model.model_fields)
 
 

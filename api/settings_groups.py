@@ -259,6 +259,12 @@ class LogSettings(Group):
         description="`json` is one object a line; `console` is for reading at a terminal.",
         json_schema_extra=about(unit="", off=""),
     )
+    audit: bool = Field(
+        True,
+        description="Whether each login, push and deletion, and whatever is denied, is logged with "
+        "who, what and from where, whatever `level` is; only where access is controlled.",
+        json_schema_extra=about(unit="", off="`false`"),
+    )
     access: bool = Field(
         True,
         description="Whether each request is logged when it is over; a line may wait a tenth of a "

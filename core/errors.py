@@ -21,6 +21,7 @@
     ├── OperationUnsupported
     ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
     ├── AccessDenied              someone who may not do this
+    │   └── TagImmutable          nobody may: the tag stays where it is
     ├── AccessUnavailable         who asks cannot be found out now
     └── DriverError               what a storage driver raises, and all it raises
         ├── PathNotFound
@@ -65,6 +66,7 @@ __all__ = [
     "RegistryError",
     "SizeInvalid",
     "StorageFull",
+    "TagImmutable",
     "TagInvalid",
     "UploadBusy",
     "UploadUnknown",
@@ -244,21 +246,36 @@ class AuthenticationRequired(RegistryError):
         wanted: what the request asks for, as scopes.
         error: what is wrong with the credentials at hand, if there are any: `invalid_token` or
             `insufficient_scope`.
+        challenge: how to prove it, in the words of the protocol that the client speaks.
     """
 
     def __init__(
-        self, reason: str, *, wanted: Sequence[str] = (), error: str | None = None
+        self,
+        reason: str,
+        *,
+        wanted: Sequence[str] = (),
+        error: str | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(reason, reason=reason, access=list(wanted) or None)
         self.wanted = tuple(wanted)
         self.error = error
+        self.challenge = challenge
 
 
 class AccessDenied(RegistryError):
     """A request of someone who may not do what it asks for."""
 
-    def __init__(self, reason: str, *, repository: str | None = None) -> None:
-        super().__init__(reason, reason=reason, repository=repository)
+    def __init__(self, reason: str, *, repository: str | None = None, **detail: str | None) -> None:
+        super().__init__(reason, reason=reason, repository=repository, **detail)
+
+
+class TagImmutable(AccessDenied):
+    """A tag that may be created once, and points elsewhere already, or is to be removed."""
+
+    def __init__(self, *, name: str, tag: str, digest: str) -> None:
+        reason = f"tag {tag} is write-once and points to {digest}"
+        super().__init__(reason, repository=name, tag=tag, digest=digest)
 
 
 class AccessUnavailable(RegistryError):

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.access import needs_login
 from api.contract import answer, answers, errors
 from api.headers import API_VERSION
 
@@ -26,6 +27,7 @@ _SPOKEN = "The protocol is spoken here."
     responses=answers(answer(200, _SPOKEN), errors(body=False, storage=False)),
 )
 @router.head("/v2", include_in_schema=False)
+@needs_login
 async def check_api() -> Response:
     """Answer that the protocol is spoken here.
 

@@ -8,6 +8,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.access import needs
+from api.access.request_access import RequestAccess
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -18,7 +20,13 @@ from api.contract.headers import (
     SUBJECT,
     TAGS,
 )
-from api.dependencies import CurrentRepository, CurrentSettings, DeleteAllowed, ManifestReference
+from api.dependencies import (
+    CurrentAccess,
+    CurrentRepository,
+    CurrentSettings,
+    DeleteAllowed,
+    ManifestReference,
+)
 from api.errors import BodyOverdue, TooManyTags
 from api.headers import (
     API_VERSION,
@@ -41,10 +49,11 @@ from core.errors import (
     OperationUnsupported,
     SizeInvalid,
     StorageFull,
+    TagImmutable,
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
-from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
+from core.storage import TAG_PATTERN, Reference, Repository, StoredManifest, Tag
 
 __all__ = ["router"]
 
@@ -82,6 +91,7 @@ _REFUSED = (
         errors(*_UNKNOWN),
     ),
 )
+@needs("pull")
 async def get_manifest(
     repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -104,6 +114,7 @@ async def get_manifest(
         errors(*_UNKNOWN, body=False),
     ),
 )
+@needs("pull")
 async def head_manifest(
     repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -127,10 +138,12 @@ async def head_manifest(
     ),
     openapi_extra=manifest_body(),
 )
+@needs("pull", "push")
 async def put_manifest(
     request: Request,
     repository: CurrentRepository,
     settings: CurrentSettings,
+    access: CurrentAccess,
     reference: ManifestReference,
     content_type: Annotated[
         str | None,
@@ -154,12 +167,14 @@ async def put_manifest(
     if len(tag) > settings.manifests.max_tags_per_push:
         raise TooManyTags(limit=settings.manifests.max_tags_per_push)
     extra_tags = [Tag.parse(text) for text in tag]
+    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
+    if tags:
+        access.require("tag", str(repository.name))
     payload = await read_body(
         request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
     )
     manifest = await _parse(payload, parse_media_type(content_type), reference)
-    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
-    await repository.manifests.put(manifest, list(dict.fromkeys(tags)))
+    await _put(repository, access, manifest, list(dict.fromkeys(tags)))
     headers = {
         **API_VERSION,
         "Location": manifest_location(repository.name, manifest.digest),
@@ -181,16 +196,55 @@ async def put_manifest(
         answer(202, "The tag or the manifest is gone."), errors(*_UNKNOWN, OperationUnsupported)
     ),
 )
-async def delete_manifest(repository: CurrentRepository, reference: ManifestReference) -> Response:
+@needs("delete")
+async def delete_manifest(
+    repository: CurrentRepository, access: CurrentAccess, reference: ManifestReference
+) -> Response:
     """Remove a tag, or a manifest with all tags that point to it.
 
     Spec: distribution-spec 1.1, "Deleting tags", "Deleting Manifests" (end-9).
     """
+    await _refuse_write_once(repository, access, reference)
     if isinstance(reference, Tag):
         await repository.tags.remove(reference)
     else:
         await repository.manifests.delete(reference)
+    access.note("delete", repository=str(repository.name), reference=str(reference))
     return Response(status_code=202, headers=API_VERSION)
+
+
+async def _put(
+    repository: Repository, access: RequestAccess, manifest: Manifest, tags: Sequence[Tag]
+) -> None:
+    name = str(repository.name)
+    write_once = [tag for tag in tags if access.is_write_once(name, str(tag))]
+    if write_once:
+        async with repository.creating_tags(write_once, manifest.digest):
+            await repository.manifests.put(manifest, tags)
+    else:
+        await repository.manifests.put(manifest, tags)
+    access.note("push", repository=name, digest=str(manifest.digest), tags=[str(t) for t in tags])
+
+
+async def _refuse_write_once(
+    repository: Repository, access: RequestAccess, reference: Reference
+) -> None:
+    """Return if no tag that never moves would go with what `reference` names.
+
+    Raises:
+        TagImmutable: one would.
+    """
+    name = str(repository.name)
+    if not access.has_write_once:
+        return
+    if isinstance(reference, Tag):
+        found = [reference] if await repository.tags.find(reference) is not None else []
+    else:
+        found = [tag async for tag in repository.tags.lookup(reference)]
+    for tag in found:
+        if access.is_write_once(name, str(tag)):
+            digest = await repository.manifests.resolve(reference)
+            raise TagImmutable(name=name, tag=str(tag), digest=str(digest))
 
 
 async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:

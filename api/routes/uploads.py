@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.access import needs
+from api.access.request_access import RequestAccess
 from api.contract import answer, answers, blob_body, errors
 from api.contract.examples import DIGEST
 from api.contract.headers import (
@@ -14,7 +16,13 @@ from api.contract.headers import (
     UPLOAD_LOCATION,
     UPLOAD_UUID,
 )
-from api.dependencies import DIGEST_PATTERN, CurrentRepository, CurrentSettings, UploadId
+from api.dependencies import (
+    DIGEST_PATTERN,
+    CurrentAccess,
+    CurrentRepository,
+    CurrentSettings,
+    UploadId,
+)
 from api.errors import BodyOverdue
 from api.headers import (
     API_VERSION,
@@ -82,10 +90,12 @@ _OUTDATED = (UPLOAD_LOCATION, RECEIVED)
     openapi_extra=blob_body("The whole blob, if `digest` is given.", required=False),
 )
 @router.post("", include_in_schema=False)
+@needs("pull", "push")
 async def start_upload(
     request: Request,
     repository: CurrentRepository,
     settings: CurrentSettings,
+    access: CurrentAccess,
     digest: Annotated[
         str | None,
         Query(
@@ -125,13 +135,14 @@ async def start_upload(
     Spec: distribution-spec 1.1, "Pushing blobs" (end-4a, end-4b), "Mounting a blob from another
     repository" (end-11); a mount that cannot be done begins an upload.
     """
-    mounted = await _mount(repository, mount, from_)
+    mounted = await _mount(repository, access, mount, from_)
     if mounted is not None:
         return _created(repository, mounted)
     if digest is not None:
         return await _push_whole(request, repository, settings, Digest.parse(digest))
     algorithm = SHA256 if digest_algorithm is None else get_algorithm(digest_algorithm)
-    async with await repository.layers.upload(algorithm) as upload:
+    upload_id = access.new_upload_id(str(repository.name))
+    async with await repository.layers.upload(algorithm, upload_id) as upload:
         return _progress(repository, upload, status=202)
 
 
@@ -147,6 +158,7 @@ async def start_upload(
     status_code=204,
     responses=answers(answer(204, "So much has come.", *_PROGRESS), errors(*_UNKNOWN, body=False)),
 )
+@needs("pull")
 async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
     """Ask how much of an upload has come.
 
@@ -170,6 +182,7 @@ async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Resp
     ),
     openapi_extra=blob_body("The next bytes of the blob."),
 )
+@needs("pull", "push")
 async def patch_upload(
     request: Request,
     repository: CurrentRepository,
@@ -204,6 +217,7 @@ async def patch_upload(
     ),
     openapi_extra=blob_body("The last bytes of the blob, if any are missing.", required=False),
 )
+@needs("pull", "push")
 async def finish_upload(
     request: Request,
     repository: CurrentRepository,
@@ -239,6 +253,7 @@ async def finish_upload(
     status_code=204,
     responses=answers(answer(204, "The upload is gone.", UPLOAD_UUID), errors(*_UNKNOWN)),
 )
+@needs("pull", "push")
 async def cancel_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
     """Abandon an upload and delete what has come.
 
@@ -249,7 +264,9 @@ async def cancel_upload(repository: CurrentRepository, upload_id: UploadId) -> R
     return Response(status_code=204, headers={**API_VERSION, "Docker-Upload-UUID": upload_id})
 
 
-async def _mount(repository: Repository, mount: str | None, source: str | None) -> Digest | None:
+async def _mount(
+    repository: Repository, access: RequestAccess, mount: str | None, source: str | None
+) -> Digest | None:
     if mount is None:
         return None
     try:
@@ -257,6 +274,12 @@ async def _mount(repository: Repository, mount: str | None, source: str | None) 
         name = None if source is None else RepositoryName.parse(source)
     except (DigestInvalid, NameInvalid):
         # Spec: a mount that cannot be done begins an upload.
+        return None
+    if name is None:
+        # A blob of just any repository is for those alone who may pull from all of them.
+        if not access.is_open:
+            return None
+    elif not access.may_mount(str(name), str(repository.name)):
         return None
     layer = await repository.layers.mount(digest, name)
     return None if layer is None else layer.digest

@@ -67,14 +67,17 @@ class LayerService:
         """Say whether the repository links the blob and its content is there."""
         return await self.find(digest) is not None
 
-    async def upload(self, algorithm: Algorithm = SHA256) -> LayerUpload:
+    async def upload(
+        self, algorithm: Algorithm = SHA256, upload_id: str | None = None
+    ) -> LayerUpload:
         """Start an upload that any node can resume.
 
         Args:
             algorithm: of the digest that is expected at the end; another one costs a second
                 reading of the content.
+            upload_id: a UUID that nobody has used; None makes a random one.
         """
-        upload_id = str(uuid.uuid4())
+        upload_id = upload_id or str(uuid.uuid4())
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.apply(
             [

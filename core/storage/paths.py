@@ -127,6 +127,11 @@ def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
     return f"{tag_directory(name, tag)}/index/{_components(digest)}/link"
 
 
+def tag_claim(name: RepositoryName, tag: Tag) -> str:
+    """Return what one who creates a tag that may never move holds meanwhile."""
+    return f"{ROOT}/_moorage/write-once/{Digest.of(f'{name}:{tag}'.encode()).encoded}"
+
+
 def uploads(repository: str) -> str:
     """Return the directory of the uploads of a repository, whatever its name on the disk is."""
     return f"{REPOSITORIES}/{repository}/{UPLOADS}"

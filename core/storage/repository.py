@@ -1,7 +1,9 @@
 """`Repository`: a handle on everything under one name, made without I/O."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AbstractAsyncContextManager
 
+from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import NameUnknown, PathNotFound
 from core.storage import paths
@@ -13,6 +15,7 @@ from core.storage.names import RepositoryName, Tag
 from core.storage.recent_digesters import RecentDigesters
 from core.storage.referrers import ReferrersService
 from core.storage.tag_service import TagService
+from core.storage.write_once import creating_tags
 
 __all__ = ["Repository"]
 
@@ -52,6 +55,17 @@ class Repository:
             cache=manifest_cache or ManifestCache(0),
         )
         self._driver = driver
+
+    def creating_tags(
+        self, tags: Iterable[Tag], digest: Digest
+    ) -> AbstractAsyncContextManager[None]:
+        """Keep others from creating these tags while the block points them to `digest`.
+
+        Raises:
+            TagImmutable: one of them points elsewhere.
+            DriverUnavailable: others did not let go of them, or the store did not answer.
+        """
+        return creating_tags(self._driver, self.name, tags, digest)
 
     async def list_tags(self, start_after: str = "") -> AsyncGenerator[Tag, None]:
         """Yield the tags greater than `start_after`, in byte order.
