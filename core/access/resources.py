@@ -156,3 +156,6 @@ def _compile(text: str) -> re.Pattern[str]:
     parts = [re.escape(part).replace(r"\*", "[^/]*") for part in parents]
     parts.append(".+" if last == "**" else re.escape(last).replace(r"\*", "[^/]*"))
     return re.compile("/".join(parts))
+
+
+EVERYTHING: Final = RepositoryPattern("**")

@@ -1,9 +1,11 @@
 """Every path of the store. Nothing else builds one.
 
     /docker/registry/v2
-    ├── _moorage/purge
-    │   ├── claim                                         held by whoever purges uploads now
-    │   └── last-run                                      when the last periodic purge ended
+    ├── _moorage
+    │   ├── access                                        keys and robots, as core/access has them
+    │   └── purge
+    │       ├── claim                                     held by whoever purges uploads now
+    │       └── last-run                                  when the last periodic purge ended
     ├── blobs/<algorithm>/<first two>/<encoded>/data      every blob and manifest, by digest
     └── repositories/<name>
         ├── _layers/<algorithm>/<encoded>/link            blobs that this repository has
@@ -30,6 +32,7 @@ from core.digest import Algorithm, Digest
 from core.storage.names import RepositoryName, Tag
 
 __all__ = [
+    "ACCESS",
     "BLOBS",
     "PURGE_CLAIM",
     "PURGE_LAST_RUN",
@@ -62,6 +65,7 @@ __all__ = [
 ROOT = "/docker/registry/v2"
 BLOBS = f"{ROOT}/blobs"
 REPOSITORIES = f"{ROOT}/repositories"
+ACCESS = f"{ROOT}/_moorage/access"
 PURGE_CLAIM = f"{ROOT}/_moorage/purge/claim"
 PURGE_LAST_RUN = f"{ROOT}/_moorage/purge/last-run"
 UPLOADS = "_uploads"

@@ -1,0 +1,1 @@
+"""Tokens: made here, and verified."""
