@@ -26,6 +26,8 @@ from api.settings import Settings, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
 from api.watch import FileWatch
+from core.access.paths import AccessPaths
+from core.access.state import AccessState
 from core.drivers import CheckedDriver, StorageDriver, create_driver
 from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
 from core.storage.purging import PeriodicPurge
@@ -102,7 +104,8 @@ def create_app(
             watch, policies = FileWatch(), Policies(settings)
             if policies.file is not None:
                 watch.add(policies.file, policies.reload)
-            app.gate = await open_gate(settings, policies, watch, stack)
+            state = await _open_access_state(settings, driver, stack)
+            app.gate = await open_gate(settings, policies, state, watch, stack)
             app.state.moorage = RegistryState(
                 registry=registry, settings=settings, policies=policies
             )
@@ -141,6 +144,17 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(router, dependencies=[AccessChecked])
     if paths := undeclared(app.routes):
         raise RuntimeError(f"these do not declare what they need: {', '.join(paths)}")
+
+
+async def _open_access_state(
+    settings: Settings, driver: StorageDriver, stack: AsyncExitStack
+) -> AccessState:
+    directory = settings.access.state_directory
+    if directory is None:
+        return AccessState(driver)
+    apart = create_driver("filesystem", {"root": directory})
+    stack.push_async_callback(apart.aclose)
+    return AccessState(apart, AccessPaths(root=""))
 
 
 def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from api.protocol import GuardedConfig
 from api.settings import Settings, SettingsError
 from api.settings_groups import ServerSettings
 
-__all__ = ["APP_FACTORY", "ServiceConfig", "StartError", "listen", "run_server"]
+__all__ = ["APP_FACTORY", "ServiceConfig", "StartError", "is_loopback", "listen", "run_server"]
 
 APP_FACTORY = "api.app:create_app"
 
@@ -96,6 +97,16 @@ def listen(settings: ServerSettings) -> socket.socket:
         raise StartError(f"cannot listen on {where}: {error.strerror}") from error
     listener.set_inheritable(True)
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether what listens on `host`, an address or a name, is reached from this host alone."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        # Listening there fails as well, and says why.
+        return True
+    return all(ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
 
 
 def run_server(settings: Settings, listener: socket.socket, *, factory: str = APP_FACTORY) -> int:

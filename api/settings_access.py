@@ -61,6 +61,12 @@ class AccessSettings(Group):
         '`controller = "none"`, where everybody who reaches it may push and delete.',
         json_schema_extra=about(unit="", off="`false`"),
     )
+    state_directory: Path | None = Field(
+        None,
+        description="Directory for the registry's own secrets, keys and robots, shared by all "
+        "nodes; unset keeps them in the store, below `_moorage/access`.",
+        json_schema_extra=about(unit="", off="unset"),
+    )
     htpasswd: PasswordFileSettings = PasswordFileSettings()
 
     def options_of(self, name: str) -> dict[str, Any]:

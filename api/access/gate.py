@@ -1,6 +1,6 @@
 """`Gate`: the one place where it is decided whether a request may do what it asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from starlette.types import Scope
@@ -20,6 +20,15 @@ from core.storage import RepositoryName
 __all__ = ["Gate"]
 
 _MAX_ADMITTED = 4096
+
+_SCOPES: Mapping[str, tuple[str, ...]] = {
+    "delete": ("delete",),
+    "list": ("pull",),
+    "pull": ("pull",),
+    "push": ("pull", "push"),
+    "tag": ("pull", "push"),
+}
+"""What a token is asked for that is to do an action of the rules."""
 
 _log = structlog.get_logger()
 
@@ -104,7 +113,8 @@ class Gate:
         if decision.allowed:
             return
         if principal.kind == "anonymous":
-            wanted = (Access.repository(repository, action),) if _is_name(repository) else ()
+            actions = _SCOPES[action]
+            wanted = (Access.repository(repository, *actions),) if _is_name(repository) else ()
             raise self.unproven(scope, wanted, f"log in to {action} {repository}")
         self.note_denied(scope, principal, action, repository, decision.reason)
         reason = f"{principal.subject} may not {action} in {repository}"
@@ -152,11 +162,14 @@ class Gate:
         *,
         error: str | None = None,
         who: str = ANONYMOUS.subject,
+        claimed: str | None = None,
     ) -> AuthenticationRequired:
         """Return the error that tells how to prove to be someone who may do what is wanted."""
         scopes = [str(access) for access in wanted]
         if error is not None:
-            self.audit.note(scope, "denied", who, wanted=" ".join(scopes), reason=reason)
+            self.audit.note(
+                scope, "denied", who, claimed=claimed, wanted=scopes or None, reason=reason
+            )
         challenge = self.controller.challenge(wanted, error=error)
         return AuthenticationRequired(
             reason,
@@ -185,9 +198,8 @@ class Gate:
                 return Principal.certified(asker.common_name, asker.organizations)
             principal = await self.controller.identify(asker)
         except CredentialsInvalid as error:
-            who = f"user:{error.user}" if error.user else ANONYMOUS.subject
             raise self.unproven(
-                scope, wanted, error.reason, error="invalid_token", who=who
+                scope, wanted, error.reason, error="invalid_token", claimed=error.user
             ) from None
         authorization = exchange.fields.get(b"authorization")
         if authorization is not None:

@@ -12,6 +12,8 @@ from api.watch import FileWatch
 from core.access import AccessController
 from core.access.htpasswd import PasswordFile
 from core.access.password_controller import PasswordController
+from core.access.state import AccessState
+from core.access.upload_owners import UploadOwners
 
 __all__ = ["ENTRY_POINT_GROUP", "open_gate"]
 
@@ -20,18 +22,24 @@ ENTRY_POINT_GROUP = "moorage.access"
 
 
 async def open_gate(
-    settings: Settings, policies: Policies, watch: FileWatch, stack: AsyncExitStack
+    settings: Settings,
+    policies: Policies,
+    state: AccessState,
+    watch: FileWatch,
+    stack: AsyncExitStack,
 ) -> Gate | None:
     """Return the gate that the settings ask for, or None if they let everybody do everything.
 
     Args:
         settings: which controller, and how.
         policies: the rules.
+        state: the registry's own secrets and records.
         watch: is told of the files that the controller reads.
         stack: closes what was opened.
 
     Raises:
         SettingsError: the controller is unknown, or cannot use its settings.
+        AccessUnavailable, DriverError: the secrets cannot be read or made.
     """
     if settings.access.is_open:
         return None
@@ -42,6 +50,7 @@ async def open_gate(
         controller,
         policies,
         Audit(enabled=settings.log.audit),
+        UploadOwners(await state.secret()),
         external_url=settings.server.external_url,
     )
 
