@@ -11,11 +11,18 @@ from api.contract.headers import (
     API_VERSION,
     REQUEST_ID,
     RETRY_AFTER,
+    WWW_AUTHENTICATE,
     HeaderField,
 )
 from api.errors import ERROR_TABLE, UNEXPECTED
 from api.models import ErrorItem, ErrorList
-from core.errors import DriverError, OperationUnsupported, RegistryError
+from core.errors import (
+    AccessDenied,
+    AuthenticationRequired,
+    DriverError,
+    OperationUnsupported,
+    RegistryError,
+)
 from core.manifest import MANIFEST_MODELS
 
 __all__ = [
@@ -39,6 +46,7 @@ _Content: TypeAlias = Mapping[str, Mapping[str, Any]]
 _FIELDS_OF_STATUS: Mapping[int, tuple[HeaderField, ...]] = {
     ERROR_TABLE[DriverError].status: (RETRY_AFTER,),
     ERROR_TABLE[OperationUnsupported].status: (ALLOW,),
+    ERROR_TABLE[AuthenticationRequired].status: (WWW_AUTHENTICATE,),
 }
 """Headers that every error of a status has."""
 
@@ -79,6 +87,7 @@ def errors(
     *kinds: type[RegistryError],
     body: bool = True,
     storage: bool = True,
+    denied: bool = True,
     fields: Mapping[int, tuple[HeaderField, ...]] | None = None,
 ) -> Answers:
     """Return the answers to what can go wrong.
@@ -87,10 +96,12 @@ def errors(
         kinds: of errors, as the error table has them.
         body: whether the answers have one; those to HEAD have none.
         storage: whether the storage is asked, and so can fail.
+        denied: whether someone who is known may be refused, besides those who are not.
         fields: headers that only the answers of one status have.
     """
     by_status: dict[int, dict[str, ErrorItem]] = {}
-    for kind in (*kinds, DriverError) if storage else kinds:
+    guarding = (AuthenticationRequired, AccessDenied)[: 1 + denied]
+    for kind in (*kinds, *guarding, *((DriverError,) if storage else ())):
         entry = ERROR_TABLE[kind]
         example = find_error(kind)
         # Clients are told nothing of what happened in the storage.

@@ -27,9 +27,26 @@ Once all its blobs are there, `PUT /v2/{name}/manifests/{reference}` pushes the 
 **Pull.** `GET /v2/{name}/manifests/{reference}` by tag or digest answers the manifest, exactly as
 it was pushed; `GET /v2/{name}/blobs/{digest}` answers each blob that it names, whole or in ranges.
 
+**Access.** A registry that asks who you are answers 401, with `WWW-Authenticate` telling how to
+prove it, and 403 to those who may not do what they ask for.
+
 **Errors** have a body with one item for each fault (`ErrorList`); errors of `HEAD` have none.
 A slash in the name of a repository may be sent as it is or as `%2F`.
 """
+
+_SECURITY_SCHEMES = {
+    "password": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The name and password of a user, or the name and secret of a robot.",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token that is good for some repositories, for a short time. A 401 tells "
+        "in `WWW-Authenticate` who gives one.",
+    },
+}
 
 _TAGS = [
     {"name": "registry", "description": "The registry itself, and the repositories in it."},
@@ -57,7 +74,10 @@ def build_contract(routes: Sequence[BaseRoute | RouteContext]) -> dict[str, Any]
             _split_description(operation)
             for parameter in operation.get("parameters", ()):
                 _tidy_parameter(parameter)
+    # Nobody has to prove anything to a registry that is open, so that none is one of the ways.
+    contract["security"] = [{"password": []}, {"token": []}, {}]
     contract["components"] = {
+        "securitySchemes": _SECURITY_SCHEMES,
         "headers": {field.key: field.describe() for field in FIELDS},
         "schemas": _schemas(),
     }

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
+    AccessDenied,
+    AuthenticationRequired,
     BlobUnknown,
     DigestMismatch,
     DriverUnavailable,
@@ -85,6 +87,8 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 """A manifest of each type that can be pushed."""
 
 _EXAMPLES: tuple[RegistryError, ...] = (
+    AccessDenied(f"user:ann may not push in {NAME}", repository=NAME),
+    AuthenticationRequired(f"log in to push {NAME}", wanted=[f"repository:{NAME}:pull,push"]),
     BlobUnknown(digest=DIGEST, name=NAME),
     BodyOverdue(60),
     DigestMismatch(expected=DIGEST, actual=_OTHER_DIGEST),

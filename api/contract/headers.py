@@ -28,6 +28,7 @@ __all__ = [
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
+    "WWW_AUTHENTICATE",
     "HeaderField",
 ]
 
@@ -212,6 +213,16 @@ RETRY_AFTER = HeaderField(
     example=5,
 )
 
+WWW_AUTHENTICATE = HeaderField(
+    name="WWW-Authenticate",
+    key="WwwAuthenticate",
+    description="How to prove who one is: by a password (`Basic`), or by a token (`Bearer`) that "
+    "the `realm` gives for this `service` and `scope`.",
+    example='Bearer realm="https://registry.example/token",service="registry.example",'
+    'scope="repository:team/app:pull"',
+    pattern="^(Basic|Bearer) realm=",
+)
+
 FIELDS = (
     ACCEPT_RANGES,
     ALLOW,
@@ -234,5 +245,6 @@ FIELDS = (
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,
+    WWW_AUTHENTICATE,
 )
 """All of them."""

@@ -29,9 +29,7 @@ def set_password(path: Path, user: str, password: str) -> bool:
         OSError: the file cannot be read or written.
     """
     if _NAME.fullmatch(user) is None:
-        raise ValueError(
-            "a name has no colon, no control characters, and no # or space first"
-        )
+        raise ValueError("a name has no colon, no control characters, and no # or space first")
     line = user.encode() + b":" + hash_password(password)
 
     def change(lines: list[bytes]) -> bool:
