@@ -123,9 +123,6 @@ class RepositoryPattern:
         return self.text
 
 
-EVERYTHING: Final = RepositoryPattern("**")
-
-
 @dataclass(frozen=True, slots=True)
 class Grant:
     """Actions on the repositories of a pattern. `push` covers `tag`, and `pull` covers `list`."""
@@ -160,3 +157,6 @@ def _compile(text: str) -> re.Pattern[str]:
     parts = [re.escape(part).replace(r"\*", "[^/]*") for part in parents]
     parts.append(".+" if last == "**" else re.escape(last).replace(r"\*", "[^/]*"))
     return re.compile("/".join(parts))
+
+
+EVERYTHING: Final = RepositoryPattern("**")
