@@ -1,0 +1,1 @@
+"""Who asks, as tokens say it: verified, or refused."""

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from core.access.state import AccessState
-from core.access.tokens.certificates import CertifiedKey, create_authority, sign_certificate
+from core.access.tokens.authority import CertifiedKey, create_authority, sign_certificate
 from core.access.tokens.signing import SigningKeys
 from core.drivers import CheckedDriver, FilesystemDriver, StorageDriver
 from core.errors import AccessUnavailable, DriverUnavailable

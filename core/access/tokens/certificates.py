@@ -1,145 +1,206 @@
-"""The authority that vouches for signing keys, and the certificates that it signs.
-
-A registry that trusts the authority verifies the tokens of every signing key by the certificate
-that comes with each token, so it need not be told when keys change.
-Spec: RFC 7515, section 4.1.6 (`x5c`); distribution, "Token Authentication", `rootcertbundle`.
-"""
+"""Certificates that vouch for keys: the roots that are trusted, and chains that lead to them."""
 
 import base64
-import secrets
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Self
+import binascii
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    generate_private_key,
+    EllipticCurve,
+    EllipticCurvePublicKey,
+    derive_private_key,
 )
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    Policy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
 )
-from cryptography.x509.oid import NameOID
 
-__all__ = ["BACKDATED", "CertifiedKey", "create_authority", "sign_certificate"]
+from core.access.tokens.keys import VerificationKey, libtrust_fingerprint
+from core.access.tokens.watched_file import WatchedFile
 
-BACKDATED = timedelta(hours=1)
-"""How long before it is made a certificate is valid: the clocks of nodes differ."""
+__all__ = ["MAX_CHAIN", "RootCertificates", "key_of"]
 
-_AUTHORITY_LIFETIME = timedelta(days=20 * 365)
-_END_OF_KEY = b"-----END PRIVATE KEY-----\n"
+MAX_CHAIN = 5
+"""Most certificates in one `x5c`."""
+
+_MAX_REASON_CHARACTERS = 200
+_MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CertifiedKey:
-    """A key on the curve P-256, and a certificate of its public half."""
+class _Roots:
+    certificates: tuple[x509.Certificate, ...]
+    keys: Mapping[str, Sequence[VerificationKey]]
 
-    private_key: EllipticCurvePrivateKey = field(repr=False)
-    certificate: x509.Certificate
 
-    @classmethod
-    def parse(cls, pem: bytes) -> Self:
-        """Read what `to_pem` has written.
+class RootCertificates:
+    """A file of certificates in PEM: each is trusted as a key, and to vouch for others.
+
+    It is read again within a second of its change. As a source of keys it knows each certificate
+    by three names: by RFC 7638, by libtrust, as docker-registry up to
+    2.8 has it, and by what distribution 3.0 made of the first for elliptic curves.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Read nothing yet.
+
+        Args:
+            path: of the file.
+            clock: in seconds since the epoch; certificates are valid for a time.
+        """
+        self.generation = 0
+        self._clock = clock
+        self._file = WatchedFile(path, _parse_roots, max_bytes=_MAX_FILE_BYTES)
+
+    async def load(self) -> None:
+        """Read the file.
 
         Raises:
-            ValueError: this is something else, or the two do not belong together.
+            ValueError: it cannot be read, or has no certificate whose key is of use.
         """
-        key, end, certificate = pem.partition(_END_OF_KEY)
-        private_key = load_pem_private_key(key + end, password=None)
-        if not isinstance(private_key, EllipticCurvePrivateKey):
-            raise ValueError("the key is not one on a curve")  # noqa: TRY004 - it is content
-        parsed = x509.load_pem_x509_certificate(certificate)
-        if parsed.public_key() != private_key.public_key():
-            raise ValueError("the certificate is of another key")
-        return cls(private_key=private_key, certificate=parsed)
+        await self._file.load()
 
-    def to_pem(self) -> bytes:
-        """Return both in one text, the key first."""
-        key = self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return key + self.certificate.public_bytes(Encoding.PEM)
+    async def find(self, kid: str) -> Sequence[VerificationKey]:
+        """Return the keys of the certificates of this name.
 
-    @property
-    def x5c(self) -> str:
-        """The certificate as the header of a token has it."""
-        return base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode("ascii")
+        Raises:
+            AccessUnavailable: there has never been a file that could be used.
+        """
+        roots = await self._file.get()
+        self.generation = self._file.generation
+        return roots.keys.get(kid, ())
 
-    @property
-    def made_at(self) -> float:
-        """When it was made, in seconds since the epoch."""
-        return (self.certificate.not_valid_before_utc + BACKDATED).timestamp()
+    async def verify_chain(self, x5c: Sequence[str]) -> VerificationKey:
+        """Return the key of the first certificate of an `x5c`, for which a root vouches.
 
-    @property
-    def not_after(self) -> float:
-        """When the certificate ends, in seconds since the epoch."""
-        return self.certificate.not_valid_after_utc.timestamp()
+        As in the incumbent, it may be for any purpose, and a root may sign tokens itself.
+        Every certificate on the way must be valid now, and each that signs another be allowed to.
+        Spec: RFC 7515, section 4.1.6; RFC 5280, section 6.1.
 
+        Raises:
+            ValueError: no root vouches for it, or it is no chain of certificates.
+            AccessUnavailable: there has never been a file that could be used.
+        """
+        roots = await self._file.get()
+        self.generation = self._file.generation
+        leaf, *others = _parse_x5c(x5c)
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        if leaf in roots.certificates:
+            # Self-signed certificates of token servers seldom say that they are an authority.
+            if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+                raise ValueError("the certificate is not valid now")
+        else:
+            verifier = (
+                PolicyBuilder()
+                .store(Store(list(roots.certificates)))
+                .time(now)
+                .max_chain_depth(MAX_CHAIN)
+                .extension_policies(ca_policy=_AUTHORITY, ee_policy=_ANY_PURPOSE)
+                .build_client_verifier()
+            )
+            try:
+                verifier.verify(leaf, others)
+            except VerificationError as error:
+                # The text quotes names from certificates, which may be as long as a token.
+                reason = str(error)[:_MAX_REASON_CHARACTERS]
+                raise ValueError(f"no root certificate vouches for it: {reason}") from None
+        return key_of(leaf)
 
-def create_authority(now: float) -> CertifiedKey:
-    """Return a new authority, which may sign certificates of keys and of nothing else."""
-    private_key = generate_private_key(SECP256R1())
-    name = _name(f"Moorage token authority {secrets.token_hex(4)}")
-    certificate = (
-        _begin(name, now, _AUTHORITY_LIFETIME)
-        .issuer_name(name)
-        .public_key(private_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(
-            x509.SubjectKeyIdentifier.from_public_key(private_key.public_key()), critical=False
-        )
-        .sign(private_key, SHA256())
-    )
-    return CertifiedKey(private_key=private_key, certificate=certificate)
-
-
-def sign_certificate(authority: CertifiedKey, now: float, lifetime: timedelta) -> CertifiedKey:
-    """Return a new key with a certificate of the authority, which ends no later than its own."""
-    private_key = generate_private_key(SECP256R1())
-    left = authority.certificate.not_valid_after_utc - datetime.fromtimestamp(now, UTC)
-    certificate = (
-        _begin(_name("Moorage token signing key"), now, min(lifetime, left))
-        .issuer_name(authority.certificate.subject)
-        .public_key(private_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.private_key.public_key()),
-            critical=False,
-        )
-        .sign(authority.private_key, SHA256())
-    )
-    return CertifiedKey(private_key=private_key, certificate=certificate)
+    async def aclose(self) -> None:
+        """Do nothing: no file stays open."""
 
 
-def _begin(name: x509.Name, now: float, lifetime: timedelta) -> x509.CertificateBuilder:
-    made_at = datetime.fromtimestamp(int(now), UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(made_at - BACKDATED)
-        .not_valid_after(made_at + lifetime)
-    )
+def key_of(certificate: x509.Certificate) -> VerificationKey:
+    """Return the key of a certificate.
+
+    Raises:
+        ValueError: it is not of a kind that signs tokens.
+    """
+    try:
+        public_key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        raise ValueError("the key of the certificate cannot be read") from None
+    if not isinstance(
+        public_key, EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey | Ed448PublicKey
+    ):
+        raise ValueError("the certificate has a key that signs nothing")  # noqa: TRY004
+    return VerificationKey.of(public_key)
 
 
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def _parse_roots(content: bytes) -> _Roots:
+    try:
+        certificates = x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise ValueError("no certificates in PEM") from None
+    keys: dict[str, list[VerificationKey]] = {}
+    for certificate in certificates:
+        key = key_of(certificate)
+        for name in _names_of(certificate, key):
+            keys.setdefault(name, []).append(key)
+    return _Roots(certificates=tuple(certificates), keys=keys)
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def _names_of(certificate: x509.Certificate, key: VerificationKey) -> list[str]:
+    public_key = certificate.public_key()
+    names = [key.thumbprint()]
+    if isinstance(public_key, RSAPublicKey | EllipticCurvePublicKey):
+        names.append(libtrust_fingerprint(public_key))
+    if isinstance(public_key, EllipticCurvePublicKey):
+        names.append(_curve_thumbprint(public_key.curve))
+    return names
+
+
+def _curve_thumbprint(curve: EllipticCurve) -> str:
+    """Return what distribution 3.0, and token servers that copied it, name a key.
+
+    They print the base point of the curve where the thumbprint has the point of the key, so that
+    all keys on a curve have one name. It is only a name: each key that has it is tried.
+    """
+    base_point = derive_private_key(1, curve).public_key()
+    return VerificationKey.of(base_point).thumbprint()
+
+
+def _parse_x5c(x5c: Sequence[str]) -> list[x509.Certificate]:
+    if not 0 < len(x5c) <= MAX_CHAIN:
+        raise ValueError(f"a chain has from one to {MAX_CHAIN} certificates")
+    try:
+        return [
+            x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c
+        ]
+    except (binascii.Error, ValueError):
+        raise ValueError("not a chain of certificates") from None
+
+
+def _check_authority(
+    policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints
+) -> None:
+    if not constraints.ca:
+        raise ValueError("a certificate that signs another is not of an authority")
+
+
+def _check_usage(
+    policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("a certificate that signs another is not for that")
+
+
+_AUTHORITY: Final = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_authority)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_usage)
+)
+_ANY_PURPOSE: Final = ExtensionPolicy.permit_all()

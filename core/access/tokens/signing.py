@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
 from core.access.state import AccessState
-from core.access.tokens.certificates import CertifiedKey, create_authority, sign_certificate
+from core.access.tokens.authority import CertifiedKey, create_authority, sign_certificate
 from core.errors import AccessUnavailable, DriverError
 
 __all__ = ["ALGORITHM", "SigningKey", "SigningKeys"]
