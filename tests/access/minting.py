@@ -137,6 +137,7 @@ class Terms(TypedDict, total=False):
     ca: bool
     days: tuple[int, int]
     cert_sign: bool
+    constraints: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +182,7 @@ def _signed(
     ca: bool | None = None,
     days: tuple[int, int] = (-1, 1),
     cert_sign: bool | None = None,
+    constraints: bool = True,
 ) -> x509.Certificate:
     now = datetime.fromtimestamp(NOW, UTC)
     builder = (
@@ -194,7 +196,9 @@ def _signed(
     )
     if ca is None:
         ca = name == issuer
-    builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    if constraints:
+        basic = x509.BasicConstraints(ca=ca, path_length=None)
+        builder = builder.add_extension(basic, critical=True)
     if cert_sign is not None:
         builder = builder.add_extension(
             x509.KeyUsage(

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey
 
 from core.access.tokens import JoinedKeys, KeyFile, RootCertificates, parse_key_set
 from core.access.tokens.watched_file import WatchedFile
 from core.errors import AccessUnavailable
-from tests.access.minting import NOW, Authority, Signer, jwk_set, pem
+from tests.access.minting import NOW, Authority, Signer, encode, jwk_set, pem
 
 __all__: list[str] = []
 
@@ -31,14 +31,17 @@ def test_a_set_has_the_keys_that_verify_something() -> None:
     rsa_signer = Signer.of("RS256", "key-2")
     octets = {"kty": "oct", "k": "c2VjcmV0", "kid": "secret", "alg": "HS256"}
     exchange = OKPKey.import_key(x25519.X25519PrivateKey.generate().public_key()).as_dict()
-    weak = RSAKey.import_key(rsa.generate_private_key(65537, 2048).public_key()).as_dict()
+    numbers = rsa.generate_private_key(65537, 1024).public_key().public_numbers()  # noqa: S505
+    weak = {"kty": "RSA", "e": "AQAB", "n": encode(numbers.n.to_bytes(128))}
+    slow = {"kty": "RSA", "e": "AQAB", "n": encode((2**9000 + 1).to_bytes(1126))}
     other_curve = ECKey.import_key(ec.generate_private_key(ec.SECP256K1()).public_key()).as_dict()
     content = jwk_set(
         SIGNER.jwk(use="sig", key_ops=["verify"], x5t="whatever"),
         rsa_signer.jwk(alg="RS256"),
         octets,
         {**exchange, "kid": "exchange"},
-        {**weak, "kid": "weak", "n": str(weak["n"])[:171]},
+        {**weak, "kid": "weak"},
+        {**slow, "kid": "slow"},
         {**other_curve, "kid": "other curve"},
         SIGNER.jwk(kid="enc", use="enc"),
         SIGNER.jwk(kid="ops", key_ops=["deriveKey"]),
