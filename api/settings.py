@@ -35,6 +35,7 @@ from api.settings_groups import (
 )
 from api.settings_secrets import shown
 from api.settings_storage import StorageSettings
+from api.settings_tls import TlsSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    tls: TlsSettings = TlsSettings()
     cache: CacheSettings = CacheSettings()
     uploads: UploadsSettings = UploadsSettings()
     manifests: ManifestsSettings = ManifestsSettings()
