@@ -38,6 +38,7 @@ from api.settings_lines import find_line
 from api.settings_policy import PolicySettings
 from api.settings_secrets import shown
 from api.settings_storage import StorageSettings
+from api.settings_tls import TlsSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    tls: TlsSettings = TlsSettings()
     cache: CacheSettings = CacheSettings()
     uploads: UploadsSettings = UploadsSettings()
     manifests: ManifestsSettings = ManifestsSettings()
