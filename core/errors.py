@@ -16,6 +16,7 @@
     ├── ManifestInvalid
     ├── ManifestTooLarge
     ├── ManifestBlobUnknown
+    ├── ManifestUnverified        a signature that is missing, malformed or not good
     ├── ManifestFaults            several of the above, found in one manifest
     ├── PaginationInvalid
     ├── OperationUnsupported
@@ -47,6 +48,7 @@ __all__ = [
     "ManifestInvalid",
     "ManifestTooLarge",
     "ManifestUnknown",
+    "ManifestUnverified",
     "NameInvalid",
     "NameUnknown",
     "OffsetInvalid",
@@ -203,6 +205,16 @@ class ManifestBlobUnknown(RegistryError):
 
     def __init__(self, *, digest: str, field: str) -> None:
         super().__init__(f"{field} refers to {digest}", digest=digest, field=field)
+
+
+class ManifestUnverified(RegistryError):
+    """A signed manifest whose signatures are missing, malformed, or not good.
+
+    `field` is the dotted place of the fault, such as `signatures[0].header.jwk`.
+    """
+
+    def __init__(self, reason: str, *, field: str | None = None) -> None:
+        super().__init__(reason, reason=reason, field=field)
 
 
 class ManifestFaults(RegistryError):
