@@ -37,6 +37,7 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     OperationUnsupported,
     SizeInvalid,
@@ -44,6 +45,7 @@ from core.errors import (
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
+from core.manifest.schema1 import SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -69,7 +71,7 @@ _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
 _UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
 _REFUSED = (
     *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
-    *(ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
+    *(ManifestUnverified, ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
 )
 
 
@@ -157,9 +159,16 @@ async def put_manifest(
     payload = await read_body(
         request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
     )
-    manifest = await _parse(payload, parse_media_type(content_type), reference)
+    media_type = parse_media_type(content_type)
     tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
-    await repository.manifests.put(manifest, list(dict.fromkeys(tags)))
+    tags = list(dict.fromkeys(tags))
+    manifest: Manifest | SignedManifest
+    if await _is_signed_image(payload, media_type):
+        manifest = await repository.manifests.read_signed(payload, reference)
+        await repository.manifests.put_signed(manifest, tags)
+    else:
+        manifest = await _parse(payload, media_type, reference)
+        await repository.manifests.put(manifest, tags)
     headers = {
         **API_VERSION,
         "Location": manifest_location(repository.name, manifest.digest),
@@ -191,6 +200,12 @@ async def delete_manifest(repository: CurrentRepository, reference: ManifestRefe
     else:
         await repository.manifests.delete(reference)
     return Response(status_code=202, headers=API_VERSION)
+
+
+async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
+    if len(payload) <= _INLINE_BYTES:
+        return is_signed_image(payload, media_type)
+    return await to_thread.run_sync(is_signed_image, payload, media_type)
 
 
 async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:

@@ -31,6 +31,9 @@ __all__ = ["SCHEMA1_MEDIA_TYPES", "SignedManifest", "is_signed_image", "read_sig
 SCHEMA1_MEDIA_TYPES = frozenset({DOCKER_MANIFEST_V1, DOCKER_MANIFEST_V1_SIGNED})
 """The types of such manifests. Which of them a client names makes no difference."""
 
+_UNTOLD = (None, "application/json")
+"""Clients of that time sent such manifests as plain JSON."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedManifest:
@@ -70,7 +73,7 @@ def is_signed_image(content: bytes, media_type: str | None) -> bool:
     """
     if media_type in SCHEMA1_MEDIA_TYPES:
         return True
-    if media_type not in {None, "application/json"}:
+    if media_type not in _UNTOLD:
         return False
     return detect_media_type(content) in SCHEMA1_MEDIA_TYPES
 
@@ -92,18 +95,21 @@ def read_signed_manifest(
     """
     faults: list[RegistryError] = []
     signatures: tuple[Signature, ...] = ()
-    payload = content
+    payload = shown = content
     try:
         signed = split(content)
     except ManifestUnverified as error:
         faults.append(error)
     else:
         payload, signatures = signed.payload, signed.signatures
-        faults += [*signed.faults(), *shown_faults(content, signed)]
+        unsigned = list(shown_faults(content, signed))
+        faults += [*signed.faults(), *unsigned]
+        # Of a document that was changed since it was signed, what it shows is looked through.
+        shown = content if unsigned else payload
     actual = Digest.of(payload, SHA256 if digest is None else digest.algorithm)
     if digest is not None and actual != digest:
         faults.append(DigestMismatch(expected=str(digest), actual=str(actual)))
-    document, found = _read_document(payload)
+    document, found = _read_document(shown)
     faults += found
     if document is not None:
         faults += _faults_of(document, name, tag)
