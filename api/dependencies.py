@@ -86,7 +86,7 @@ async def _get_digest(
     digest: Annotated[
         str,
         Path(
-            description="Digest of the blob: sha256, sha384 or sha512.",
+            description="Digest of the blob: sha256, sha384, sha512 or a tarsum.",
             json_schema_extra={"pattern": f"^{DIGEST_PATTERN}$"},
             examples=[_EXAMPLE_DIGEST],
         ),

@@ -3,7 +3,9 @@
     RegistryError
     ├── DigestInvalid             (also ValueError)
     │   ├── DigestUnsupported     an algorithm nobody here knows
+    │   ├── ArchiveTruncated      the beginning of an archive, where its tarsum is needed
     │   └── DigestMismatch        content that is not what its digest says
+    │       └── ArchiveInvalid    content that has no tarsum, whatever follows it
     ├── SizeInvalid
     ├── NameInvalid               (also ValueError)
     ├── NameUnknown
@@ -37,6 +39,8 @@ the distribution spec and a status.
 from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "ArchiveInvalid",
+    "ArchiveTruncated",
     "BlobUnknown",
     "DigestInvalid",
     "DigestMismatch",
@@ -98,6 +102,30 @@ class DigestMismatch(DigestInvalid):
     def __init__(self, *, expected: str, actual: str, field: str | None = None) -> None:
         super().__init__(expected, "the content has another digest", field=field)
         self.detail = {**self.detail, "expected": expected, "actual": actual}
+
+
+class ArchiveInvalid(DigestMismatch):
+    """Content that has no tarsum: no archive, or one past the limits of what is read.
+
+    Attributes:
+        reason: what is wrong, in a sentence.
+    """
+
+    def __init__(self, reason: str, *, digest: str | None = None) -> None:
+        RegistryError.__init__(self, reason, digest=digest, reason=reason)
+        self.reason = reason
+
+
+class ArchiveTruncated(DigestInvalid):
+    """Content that has no tarsum yet: an archive that has begun and not ended.
+
+    Attributes:
+        reason: where it ends, in a sentence.
+    """
+
+    def __init__(self, reason: str, *, digest: str | None = None) -> None:
+        RegistryError.__init__(self, reason, digest=digest, reason=reason)
+        self.reason = reason
 
 
 class SizeInvalid(RegistryError):

@@ -90,9 +90,12 @@ async def get_blob(
 ) -> Response:
     """Pull a blob, or a range of it.
 
+    What is asked for by a tarsum is answered with the digest of its bytes.
+
     Spec: distribution-spec 1.1, "Pulling blobs" (end-2); RFC 9110, sections 13 and 14.
     """
     layer = await repository.layers.fetch(digest)
+    digest = layer.identity
     if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
     if (url := await layer.redirect_url("GET")) is not None:
@@ -139,6 +142,7 @@ async def head_blob(
     Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-2).
     """
     layer = await repository.layers.fetch(digest)
+    digest = layer.identity
     if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
     if (url := await layer.redirect_url("HEAD")) is not None:

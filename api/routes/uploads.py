@@ -129,8 +129,8 @@ async def start_upload(
     if mounted is not None:
         return _created(repository, mounted)
     if digest is not None:
-        return await _push_whole(request, repository, settings, Digest.parse(digest))
-    algorithm = SHA256 if digest_algorithm is None else get_algorithm(digest_algorithm)
+        return await _push_whole(request, repository, settings, _parse_digest(digest))
+    algorithm = SHA256 if digest_algorithm is None else get_algorithm(_with_plus(digest_algorithm))
     async with await repository.layers.upload(algorithm) as upload:
         return _progress(repository, upload, status=202)
 
@@ -226,11 +226,12 @@ async def finish_upload(
     """
     if digest is None:
         raise DigestInvalid("", "the digest parameter is missing")
-    expected = Digest.parse(digest)
+    expected = _parse_digest(digest)
     async with await repository.layers.resume_writing(upload_id, expected.algorithm) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
-        await upload.finish_with(_receive(request, settings), expected, start=start, size=size)
-        return _created(repository, expected)
+        chunks = _receive(request, settings)
+        layer = await upload.finish_with(chunks, expected, start=start, size=size)
+        return _created(repository, layer.identity)
 
 
 @router.delete(
@@ -253,20 +254,29 @@ async def _mount(repository: Repository, mount: str | None, source: str | None) 
     if mount is None:
         return None
     try:
-        digest = Digest.parse(mount)
+        digest = _parse_digest(mount)
         name = None if source is None else RepositoryName.parse(source)
     except (DigestInvalid, NameInvalid):
         # Spec: a mount that cannot be done begins an upload.
         return None
     layer = await repository.layers.mount(digest, name)
-    return None if layer is None else layer.digest
+    return None if layer is None else layer.identity
 
 
 async def _push_whole(
     request: Request, repository: Repository, settings: CurrentSettings, digest: Digest
 ) -> Response:
-    await repository.layers.push(_receive(request, settings), digest)
-    return _created(repository, digest)
+    layer = await repository.layers.push(_receive(request, settings), digest)
+    return _created(repository, layer.identity)
+
+
+def _parse_digest(text: str) -> Digest:
+    return Digest.parse(_with_plus(text))
+
+
+def _with_plus(text: str) -> str:
+    # A plus that a client has not escaped in a query is read as a space, which no digest has.
+    return text.replace(" ", "+")
 
 
 def _receive(request: Request, settings: CurrentSettings) -> IncomingBody:

@@ -24,6 +24,9 @@
         │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
         └── _referrers/<segment id>                       which manifest has which subject
 
+`<algorithm>` is `sha256` and the like, or `tarsum/<version>/<hash>`: links to layers that are named
+by tarsum, and the blobs of stores from before SHA-256 named them.
+
 The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`
 and `_referrers` are ours: the incumbent looks into `blobs` and `repositories` alone, and skips
 directories of a repository whose names begin with an underscore that it does not know. A link is
@@ -84,12 +87,12 @@ _IN_UPLOAD = re.compile(rf"({REPOSITORIES}/{_NAME}/{UPLOADS}/[^/]+)/")
 
 
 def _components(digest: Digest) -> str:
-    return f"{digest.algorithm.name}/{digest.encoded}"
+    return f"{digest.algorithm.directory}/{digest.encoded}"
 
 
 def blob_data(digest: Digest) -> str:
     """Return where the content of `digest` is, whichever repositories link it."""
-    return f"{BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
+    return f"{BLOBS}/{digest.algorithm.directory}/{digest.encoded[:2]}/{digest.encoded}/data"
 
 
 def layers(name: RepositoryName) -> str:
@@ -100,7 +103,7 @@ def layers(name: RepositoryName) -> str:
 def layer_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a blob."""
     # As in the next two, without a call for the components: every pull asks for it.
-    return f"{REPOSITORIES}/{name.value}/_layers/{digest.algorithm.name}/{digest.encoded}/link"
+    return f"{REPOSITORIES}/{name.value}/_layers/{digest.algorithm.directory}/{digest.encoded}/link"
 
 
 def manifests(name: RepositoryName) -> str:
@@ -116,7 +119,7 @@ def revisions(name: RepositoryName) -> str:
 def revision_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a manifest."""
     revisions = f"{REPOSITORIES}/{name.value}/_manifests/revisions"
-    return f"{revisions}/{digest.algorithm.name}/{digest.encoded}/link"
+    return f"{revisions}/{digest.algorithm.directory}/{digest.encoded}/link"
 
 
 def signatures(name: RepositoryName, manifest: Digest) -> str:
@@ -195,7 +198,7 @@ def upload_hash_state(
     name: RepositoryName, upload_id: str, algorithm: Algorithm, offset: int
 ) -> str:
     """Return where the state of the hash of the first `offset` bytes is kept."""
-    return f"{upload(name, upload_id)}/hashstates/{algorithm.name}/{offset}"
+    return f"{upload(name, upload_id)}/hashstates/{algorithm.directory}/{offset}"
 
 
 def referrers(name: RepositoryName) -> str:
