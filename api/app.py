@@ -25,6 +25,7 @@ from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
+from api.signing_key import load_signing_key
 from api.watch import FileWatch
 from core.access.paths import AccessPaths
 from core.access.state import AccessState
@@ -75,13 +76,14 @@ def create_app(
             stays open when the application ends.
 
     Raises:
-        SettingsError: the settings are wrong.
+        SettingsError: the settings are wrong, or the key that they name is none.
         ValueError: no driver has the name that the settings give, or it refuses its own settings.
     """
     if settings is None:
         # A server that was not started by `moorage serve` has not set up the logs either.
         settings = load_settings()
         configure_logging(settings.log)
+    schema1_key = load_signing_key(settings.manifests)
     owned = driver is None
     if driver is None:
         driver = create_driver(settings.storage.driver, settings.storage.driver_options())
@@ -100,6 +102,8 @@ def create_app(
                 missing_references=settings.manifests.missing_references,
                 descriptors=descriptors,
                 manifest_cache=ManifestCache(settings.cache.manifest_bytes),
+                schema1=settings.manifests.schema1,
+                schema1_key=schema1_key,
             )
             watch, policies = FileWatch(), Policies(settings)
             if policies.file is not None:

@@ -1,8 +1,8 @@
 """From errors to answers: one table, and the one place that writes error bodies.
 
 Spec: distribution-spec 1.1, "Error Codes". Codes beyond its table are those of Docker's registry
-(TAG_INVALID, RANGE_INVALID, PAGINATION_NUMBER_INVALID, UNAVAILABLE, UNKNOWN), and NOT_FOUND for a
-path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
+(TAG_INVALID, MANIFEST_UNVERIFIED, RANGE_INVALID, PAGINATION_NUMBER_INVALID, UNAVAILABLE, UNKNOWN),
+and NOT_FOUND for a path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,6 +33,7 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     NameUnknown,
     OperationUnsupported,
@@ -121,6 +122,9 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     ManifestInvalid: ErrorKind(400, "MANIFEST_INVALID", "manifest invalid"),
     ManifestTooLarge: ErrorKind(413, "MANIFEST_INVALID", "manifest too large"),
     ManifestUnknown: ErrorKind(404, "MANIFEST_UNKNOWN", "manifest unknown to registry"),
+    ManifestUnverified: ErrorKind(
+        400, "MANIFEST_UNVERIFIED", "manifest failed signature verification"
+    ),
     NameInvalid: ErrorKind(400, "NAME_INVALID", "invalid repository name"),
     NameUnknown: ErrorKind(404, "NAME_UNKNOWN", "repository name not known to registry"),
     OperationUnsupported: ErrorKind(405, "UNSUPPORTED", "the operation is unsupported"),

@@ -6,6 +6,7 @@ nowhere else.
 
 import json
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -210,6 +211,19 @@ class ManifestsSettings(Group):
         ge=0,
         description="Most `tag` parameters in one push of a manifest.",
         json_schema_extra=about(unit="tags", off="0 refuses the parameter"),
+    )
+    schema1: Literal["refuse", "accept", "convert"] = Field(
+        "refuse",
+        description="What happens to signed images of schema 1. Those that are stored can always "
+        "be pulled; `accept` lets them be pushed; `convert` also gives clients of that format "
+        "other images in it, and other clients those images in theirs.",
+        json_schema_extra=about(unit="", off="`refuse`"),
+    )
+    schema1_key_file: Path | None = Field(
+        None,
+        description="Private key that signs images of schema 1 which have no signature, PEM or "
+        "JWK, of EC or RSA; without it one is made and kept in the store.",
+        json_schema_extra=about(unit="", off="unset"),
     )
 
 

@@ -18,6 +18,7 @@
     ├── ManifestInvalid
     ├── ManifestTooLarge
     ├── ManifestBlobUnknown
+    ├── ManifestUnverified        a signature that is missing, malformed or not good
     ├── ManifestFaults            several of the above, found in one manifest
     ├── PaginationInvalid
     ├── OperationUnsupported
@@ -58,6 +59,7 @@ __all__ = [
     "ManifestInvalid",
     "ManifestTooLarge",
     "ManifestUnknown",
+    "ManifestUnverified",
     "NameInvalid",
     "NameUnknown",
     "OffsetInvalid",
@@ -239,6 +241,16 @@ class ManifestBlobUnknown(RegistryError):
 
     def __init__(self, *, digest: str, field: str) -> None:
         super().__init__(f"{field} refers to {digest}", digest=digest, field=field)
+
+
+class ManifestUnverified(RegistryError):
+    """A signed manifest whose signatures are missing, malformed, or not good.
+
+    `field` is the dotted place of the fault, such as `signatures[0].header.jwk`.
+    """
+
+    def __init__(self, reason: str, *, field: str | None = None) -> None:
+        super().__init__(reason, reason=reason, field=field)
 
 
 class ManifestFaults(RegistryError):

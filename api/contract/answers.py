@@ -23,7 +23,12 @@ from core.errors import (
     OperationUnsupported,
     RegistryError,
 )
-from core.manifest import MANIFEST_MODELS
+from core.manifest import (
+    DOCKER_MANIFEST_V1,
+    DOCKER_MANIFEST_V1_SIGNED,
+    MANIFEST_MODELS,
+    SignedImage,
+)
 
 __all__ = [
     "Answers",
@@ -164,11 +169,18 @@ def manifest_body() -> dict[str, Any]:
         media_type: {"schema": _refer(model), "example": MANIFESTS[media_type]}
         for media_type, model in MANIFEST_MODELS.items()
     }
+    # By this of its two names generators of clients know that it is JSON.
+    typed[DOCKER_MANIFEST_V1] = {
+        "schema": _refer(SignedImage),
+        "example": MANIFESTS[DOCKER_MANIFEST_V1_SIGNED],
+    }
     return {
         "requestBody": {
             "description": (
                 "The manifest, kept and served byte for byte. As `application/octet-stream` it "
-                "is of the type that its own `mediaType` tells."
+                "is of the type that its own `mediaType` tells. Signed images of schema 1, also "
+                f"known as `{DOCKER_MANIFEST_V1_SIGNED}`, are taken only if the registry is set up "
+                "to take them."
             ),
             "required": True,
             "content": {**typed, **binary()},

@@ -6,12 +6,13 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
 from api.contract.headers import FIELDS
 from api.models import Catalog, ErrorList, TagList
-from core.manifest import MANIFEST_MODELS
+from core.manifest import MANIFEST_MODELS, SignedImage
 
 __all__ = ["build_contract"]
 
@@ -113,8 +114,14 @@ def _tidy_parameter(parameter: dict[str, Any]) -> None:
         parameter["name"] = parameter["name"].title()
 
 
+def _may_leave_out_its_type(model: type[BaseModel]) -> bool:
+    field = model.model_fields.get("media_type")
+    return field is not None and not field.is_required()
+
+
 def _schemas() -> dict[str, Any]:
-    models = [Catalog, ErrorList, TagList, *MANIFEST_MODELS.values()]
+    manifests = [*MANIFEST_MODELS.values(), SignedImage]
+    models = [Catalog, ErrorList, TagList, *manifests]
     _, found = models_json_schema(
         [(model, "validation") for model in models],
         ref_template="#/components/schemas/{model}",
@@ -126,10 +133,7 @@ def _schemas() -> dict[str, Any]:
         # Those that must tell their type come first, for readers that take the first that fits.
         "anyOf": [
             {"$ref": f"#/components/schemas/{model.__name__}"}
-            for model in sorted(
-                MANIFEST_MODELS.values(),
-                key=lambda model: not model.model_fields["media_type"].is_required(),
-            )
+            for model in sorted(manifests, key=_may_leave_out_its_type)
         ],
     }
     return dict(sorted(schemas.items()))

@@ -13,6 +13,7 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     NameUnknown,
     OperationUnsupported,
@@ -28,6 +29,7 @@ from core.errors import (
 from core.manifest import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
+    DOCKER_MANIFEST_V1_SIGNED,
     OCI_ARTIFACT,
     OCI_INDEX,
     OCI_MANIFEST,
@@ -50,6 +52,26 @@ _MANIFEST = {
     "size": 405,
 }
 _PLATFORM = {"architecture": "amd64", "os": "linux"}
+
+_SIGNATURE = {
+    "header": {
+        "jwk": {
+            "crv": "P-256",
+            "kid": "JT7L:EGG2:KXYO:YFN2:IDYW:O7NQ:6L2H:QACZ:R66O:3YHK:XGIA:4HBO",
+            "kty": "EC",
+            "x": "_mRRSSu9Nr61tSuc4-2AUQTT0PeiqCcZdbxWhpCQoy8",
+            "y": "dWmyVxe12um2yPo6tJ21qRMxBc40JcPOaeBhvqb_eis",
+        },
+        "alg": "ES256",
+    },
+    "signature": (
+        "Hu3TLKYXhmuqiBncg7E8CktU5QnEL1DpkTGCIyGaXhj4dgjsqYWfcAzO4LckYgcrPMbclO-i16copzBvV4vVwA"
+    ),
+    "protected": (
+        "eyJmb3JtYXRMZW5ndGgiOjM3MCwiZm9ybWF0VGFpbCI6IkNuMCIsInRpbWUiOiIxOTcwLTAxLTAxVDAwOjAwOjAw"
+        "WiJ9"
+    ),
+}
 
 MANIFESTS: Mapping[str, Mapping[str, object]] = {
     OCI_MANIFEST: {
@@ -77,6 +99,15 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
         "mediaType": DOCKER_MANIFEST_LIST,
         "manifests": [{"mediaType": DOCKER_MANIFEST, **_MANIFEST, "platform": _PLATFORM}],
     },
+    DOCKER_MANIFEST_V1_SIGNED: {
+        "schemaVersion": 1,
+        "name": NAME,
+        "tag": "1.0",
+        "architecture": "amd64",
+        "fsLayers": [{"blobSum": _LAYER["digest"]}],
+        "history": [{"v1Compatibility": f'{{"id":"{"a" * 64}"}}'}],
+        "signatures": [_SIGNATURE],
+    },
     OCI_ARTIFACT: {
         "mediaType": OCI_ARTIFACT,
         "artifactType": "application/vnd.example.sbom.v1",
@@ -97,6 +128,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     ManifestInvalid("Field required", field="layers[0].size"),
     ManifestTooLarge(limit=4 * 1024 * 1024),
     ManifestUnknown(name=NAME, reference="1.0"),
+    ManifestUnverified("the manifest is not signed", field="signatures"),
     NameInvalid("Team/App", "a repository name is in lower case"),
     NameUnknown(NAME),
     OperationUnsupported("deleting is switched off: delete.enabled is false"),

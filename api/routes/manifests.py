@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from api.access import needs
-from api.access.request_access import RequestAccess
+from api.access.write_once import refuse_removal, setting_tags
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -45,15 +45,16 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     OperationUnsupported,
     SizeInvalid,
     StorageFull,
-    TagImmutable,
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
-from core.storage import TAG_PATTERN, Reference, Repository, StoredManifest, Tag
+from core.manifest.schema1 import SignedManifest, is_signed_image
+from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
 
@@ -78,7 +79,7 @@ _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
 _UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
 _REFUSED = (
     *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
-    *(ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
+    *(ManifestUnverified, ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
 )
 
 
@@ -168,13 +169,29 @@ async def put_manifest(
         raise TooManyTags(limit=settings.manifests.max_tags_per_push)
     extra_tags = [Tag.parse(text) for text in tag]
     tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
+    tags = list(dict.fromkeys(tags))
     if tags:
         access.require("tag", str(repository.name))
     payload = await read_body(
         request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
     )
-    manifest = await _parse(payload, parse_media_type(content_type), reference)
-    await _put(repository, access, manifest, list(dict.fromkeys(tags)))
+    media_type = parse_media_type(content_type)
+    manifest: Manifest | SignedManifest
+    if await _is_signed_image(payload, media_type):
+        manifest = await repository.manifests.read_signed(payload, reference)
+    else:
+        manifest = await _parse(payload, media_type, reference)
+    async with setting_tags(repository, access, tags, manifest.digest):
+        if isinstance(manifest, SignedManifest):
+            await repository.manifests.put_signed(manifest, tags)
+        else:
+            await repository.manifests.put(manifest, tags)
+    access.note(
+        "push",
+        repository=str(repository.name),
+        digest=str(manifest.digest),
+        tags=[str(one) for one in tags],
+    )
     headers = {
         **API_VERSION,
         "Location": manifest_location(repository.name, manifest.digest),
@@ -204,7 +221,7 @@ async def delete_manifest(
 
     Spec: distribution-spec 1.1, "Deleting tags", "Deleting Manifests" (end-9).
     """
-    await _refuse_write_once(repository, access, reference)
+    await refuse_removal(repository, access, reference)
     if isinstance(reference, Tag):
         await repository.tags.remove(reference)
     else:
@@ -213,38 +230,10 @@ async def delete_manifest(
     return Response(status_code=202, headers=API_VERSION)
 
 
-async def _put(
-    repository: Repository, access: RequestAccess, manifest: Manifest, tags: Sequence[Tag]
-) -> None:
-    name = str(repository.name)
-    write_once = [tag for tag in tags if access.is_write_once(name, str(tag))]
-    if write_once:
-        async with repository.creating_tags(write_once, manifest.digest):
-            await repository.manifests.put(manifest, tags)
-    else:
-        await repository.manifests.put(manifest, tags)
-    access.note("push", repository=name, digest=str(manifest.digest), tags=[str(t) for t in tags])
-
-
-async def _refuse_write_once(
-    repository: Repository, access: RequestAccess, reference: Reference
-) -> None:
-    """Return if no tag that never moves would go with what `reference` names.
-
-    Raises:
-        TagImmutable: one would.
-    """
-    name = str(repository.name)
-    if not access.has_write_once:
-        return
-    if isinstance(reference, Tag):
-        found = [reference] if await repository.tags.find(reference) is not None else []
-    else:
-        found = [tag async for tag in repository.tags.lookup(reference)]
-    for tag in found:
-        if access.is_write_once(name, str(tag)):
-            digest = await repository.manifests.resolve(reference)
-            raise TagImmutable(name=name, tag=str(tag), digest=str(digest))
+async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
+    if len(payload) <= _INLINE_BYTES:
+        return is_signed_image(payload, media_type)
+    return await to_thread.run_sync(is_signed_image, payload, media_type)
 
 
 async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:

@@ -3,14 +3,20 @@
     /docker/registry/v2
     ├── _moorage
     │   ├── access                                        keys and robots, as core/access has them
-    │   └── purge
-    │       ├── claim                                     held by whoever purges uploads now
-    │       └── last-run                                  when the last periodic purge ended
+    │   ├── purge
+    │   │   ├── claim                                     held by whoever purges uploads now
+    │   │   └── last-run                                  when the last periodic purge ended
+    │   ├── schema1
+    │   │   ├── claim                                     held by whoever makes the key
+    │   │   └── key.pem                                   signs images that have no signature
+    │   └── write-once/<hash>                             held by whoever creates such a tag now
     ├── blobs/<algorithm>/<first two>/<encoded>/data      every blob and manifest, by digest
     └── repositories/<name>
         ├── _layers/<algorithm>/<encoded>/link            blobs that this repository has
         ├── _manifests
-        │   ├── revisions/<algorithm>/<encoded>/link      manifests that it has
+        │   ├── revisions/<algorithm>/<encoded>
+        │   │   ├── link                                  a manifest that it has
+        │   │   └── signatures/<algorithm>/<encoded>/link signatures of an image of schema 1
         │   └── tags/<tag>
         │       ├── current/link                          what the tag points to now
         │       └── index/<algorithm>/<encoded>/link      everything it ever pointed to
@@ -41,6 +47,8 @@ __all__ = [
     "PURGE_LAST_RUN",
     "REPOSITORIES",
     "ROOT",
+    "SCHEMA1_CLAIM",
+    "SCHEMA1_KEY",
     "UPLOADS",
     "blob_data",
     "data_of_upload",
@@ -53,6 +61,8 @@ __all__ = [
     "referrers_segment",
     "revision_link",
     "revisions",
+    "signature_link",
+    "signatures",
     "started_at_of_upload",
     "tag_current_link",
     "tag_directory",
@@ -71,6 +81,8 @@ REPOSITORIES = f"{ROOT}/repositories"
 ACCESS = f"{ROOT}/_moorage/access"
 PURGE_CLAIM = f"{ROOT}/_moorage/purge/claim"
 PURGE_LAST_RUN = f"{ROOT}/_moorage/purge/last-run"
+SCHEMA1_CLAIM = f"{ROOT}/_moorage/schema1/claim"
+SCHEMA1_KEY = f"{ROOT}/_moorage/schema1/key.pem"
 UPLOADS = "_uploads"
 
 _NAME = r"[^/_][^/]*(?:/[^/_][^/]*)*"
@@ -112,6 +124,16 @@ def revision_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a manifest."""
     revisions = f"{REPOSITORIES}/{name.value}/_manifests/revisions"
     return f"{revisions}/{digest.algorithm.directory}/{digest.encoded}/link"
+
+
+def signatures(name: RepositoryName, manifest: Digest) -> str:
+    """Return the directory of algorithms, each with a directory for each signature."""
+    return f"{revisions(name)}/{_components(manifest)}/signatures"
+
+
+def signature_link(name: RepositoryName, manifest: Digest, signature: Digest) -> str:
+    """Return the link through which a repository has a signature of a manifest."""
+    return f"{signatures(name, manifest)}/{_components(signature)}/link"
 
 
 def tags(name: RepositoryName) -> str:

@@ -14,6 +14,8 @@ from core.storage.manifest_service import ManifestService, MissingReferences
 from core.storage.names import RepositoryName, Tag
 from core.storage.recent_digesters import RecentDigesters
 from core.storage.referrers import ReferrersService
+from core.storage.signed_manifests import Schema1Support
+from core.storage.signing_key import SigningKey
 from core.storage.tag_service import TagService
 from core.storage.write_once import creating_tags
 
@@ -40,6 +42,7 @@ class Repository:
         descriptors: DescriptorCache = NO_DESCRIPTORS,
         manifest_cache: ManifestCache | None = None,
         digesters: RecentDigesters | None = None,
+        schema1: Schema1Support | None = None,
     ) -> None:
         self.name = name
         self.layers = LayerService(driver, name, descriptors, digesters)
@@ -53,6 +56,7 @@ class Repository:
             self.referrers,
             missing_references=missing_references,
             cache=manifest_cache or ManifestCache(0),
+            schema1=schema1 or Schema1Support(mode="refuse", key=SigningKey(driver)),
         )
         self._driver = driver
 
