@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.typing import EventDict
 
 from api.access import Needs, find_needs, undeclared
 from api.app import create_app
@@ -335,7 +336,7 @@ async def test_a_password_is_computed_once_and_a_change_of_the_file_ends_it(
 
 
 async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, logs: list[EventDict]
 ) -> None:
     from api.settings import load_settings  # noqa: PLC0415 - this test alone reads a file
 
@@ -364,7 +365,7 @@ async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
             file.write_text(broken)
             gate.policies.reload()
             assert await may() == [403, 404]
-            assert said in capsys.readouterr().out + caplog.text
+            assert said in logs[-1]["reason"]
         file.unlink()
         gate.policies.reload()
         assert await may() == [403, 404]
