@@ -1,9 +1,8 @@
 """`asker_of`: what a request says of who sends it."""
 
-from collections.abc import Sequence
-
 from starlette.types import Scope
 
+from api.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
 from api.exchange import find_exchange
 from core.access import Asker
 
@@ -14,15 +13,16 @@ def asker_of(scope: Scope) -> Asker:
     """Return the credentials, the address and the verified certificate of a request."""
     authorization = find_exchange(scope).fields.get(b"authorization")
     client = scope.get("client")
-    common_name, organizations = find_certificate(scope) or (None, ())
+    certified = find_certificate(scope)
     return Asker(
         authorization=None if authorization is None else authorization.decode("latin-1"),
         address=client[0] if client else None,
-        common_name=common_name,
-        organizations=organizations,
+        common_name=None if certified is None else certified.common_name,
+        organizations=() if certified is None else certified.organizations,
     )
 
 
-def find_certificate(scope: Scope) -> tuple[str, Sequence[str]] | None:
-    """Return common name and organizations of the client's certificate, if it has shown one."""
-    return None
+def find_certificate(scope: Scope) -> ClientIdentity | None:
+    """Return whom the client's certificate names, if it has shown one that names somebody."""
+    tls = scope.get("extensions", {}).get(TLS)
+    return None if tls is None else tls.get(CLIENT_IDENTITY)

@@ -83,6 +83,8 @@ class Decision:
 class Policy:
     """All rules. Without any, who is known may do everything, and who is not may do nothing.
 
+    Whoever brings a token of nobody in particular may do what that is good for.
+
     Attributes:
         rules: in their order.
         write_once: tags that stay where they are.
@@ -111,7 +113,7 @@ class Policy:
             return _allowed(f"{principal.subject} was given this, and no rule speaks of it")
         if self.rules:
             return _denied("no rule speaks of it")
-        if principal.kind == "anonymous":
+        if principal.kind == "anonymous" and principal.scope is None:
             return _denied("there are no rules, and nobody is logged in")
         return _allowed("there are no rules, and who is logged in may do everything")
 
