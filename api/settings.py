@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -276,8 +277,16 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
 def _keys_at(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Settings
     for part in path:
-        model = type(model.model_fields[part].default)
+        # The tables of a list are of the model of the list, and their numbers name no field.
+        if not part.isdecimal():
+            model = _table_of(model.model_fields[part])
     return list(model.model_fields)
+
+
+def _table_of(field: FieldInfo) -> type[BaseModel]:
+    """Return the model of a field that is a table, or a list of tables."""
+    candidates = (type(field.default), *get_args(field.annotation))
+    return next(one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel))
 
 
 def _suggestion(name: str, known: list[str]) -> str:

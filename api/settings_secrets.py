@@ -2,11 +2,13 @@
 
 import re
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 __all__ = ["MASK", "shown"]
 
 MASK = "********"
+
+_TABLES = {("access", "token"), ("access", "tokens")}
 
 _SECRET_KEY = re.compile(
     r"secret|passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
@@ -19,8 +21,10 @@ def shown(key: tuple[str, ...], value: object) -> object:
 
     A password inside a URL is masked whatever the key is called.
     """
-    if isinstance(value, SecretStr) or any(_SECRET_KEY.search(part) for part in key):
+    if isinstance(value, SecretStr) or any(_SECRET_KEY.search(part) for part in _named(key)):
         return MASK
+    if isinstance(value, BaseModel):
+        return {name: shown((*key, name), inner) for name, inner in value}
     if isinstance(value, dict):
         return {name: shown((*key, str(name)), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -28,3 +32,8 @@ def shown(key: tuple[str, ...], value: object) -> object:
     if isinstance(value, str):
         return _PASSWORD_IN_URL.sub(MASK, value)
     return value
+
+
+def _named(key: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out of a key the tables of ours that are named after tokens and hold none."""
+    return key[2:] if key[:2] in _TABLES else key

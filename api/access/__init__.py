@@ -1,0 +1,1 @@
+"""What finds out who asks, made of the settings."""
