@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -299,13 +300,16 @@ def _with_line(origin: str, place: tuple[int | str, ...]) -> str:
 def _keys_at(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Settings
     for part in path:
-        if part.isdigit():
-            continue
-        field = model.model_fields[part]
-        inner = [kind for kind in get_args(field.annotation) if isinstance(kind, type)]
-        is_list = isinstance(field.default, tuple) and inner and issubclass(inner[0], BaseModel)
-        model = inner[0] if is_list else type(field.default)
+        # The tables of a list are of the model of the list, and their numbers name no field.
+        if not part.isdecimal():
+            model = _table_of(model.model_fields[part])
     return list(model.model_fields)
+
+
+def _table_of(field: FieldInfo) -> type[BaseModel]:
+    """Return the model of a field that is a table, or a list of tables."""
+    candidates = (type(field.default), *get_args(field.annotation))
+    return next(one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel))
 
 
 def _suggestion(name: str, known: list[str]) -> str:

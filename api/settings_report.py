@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from api.settings import ENV_PREFIX, LoadedSettings, Settings
 from api.settings_secrets import shown
 
-__all__ = ["SettingRow", "markdown_table", "setting_rows"]
+__all__ = ["SettingRow", "markdown_table", "markdown_table_of_items", "setting_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,19 @@ def markdown_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def markdown_table_of_items(model: type[BaseModel]) -> str:
+    """Render the keys of the tables in a list of tables, in which each is of this model."""
+    lines = [
+        "| Key | Default | Unit | Meaning | To switch off |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, field in model.model_fields.items():
+        description, unit, off = _documentation_of(name, field)
+        default = "needed" if field.is_required() else f"`{_literal(field.default)}`"
+        lines.append(f"| `{name}` | {default} | {unit or '-'} | {description} | {off or '-'} |")
+    return "\n".join(lines) + "\n"
+
+
 def _leaves(
     model: BaseModel, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -73,10 +87,13 @@ def _documentation(key: tuple[str, ...]) -> tuple[str, str, str]:
     model: type[BaseModel] = Settings
     for part in key[:-1]:
         model = type(model.model_fields[part].default)
-    field = model.model_fields[key[-1]]
+    return _documentation_of(".".join(key), model.model_fields[key[-1]])
+
+
+def _documentation_of(name: str, field: FieldInfo) -> tuple[str, str, str]:
     about = field.json_schema_extra
     if field.description is None or not isinstance(about, dict):
-        raise LookupError(f"setting {'.'.join(key)} is not documented where it is declared")
+        raise LookupError(f"setting {name} is not documented where it is declared")
     return field.description, str(about["unit"]), str(about["off"])
 
 

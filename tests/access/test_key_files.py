@@ -185,4 +185,5 @@ async def test_joined_sources_find_what_one_of_them_has(tmp_path: Path) -> None:
     with pytest.raises(AccessUnavailable):
         await joined.find("key-9")
     assert await JoinedKeys([roots, file]).find("key-9") == []
+    assert joined.generation == roots.generation + file.generation == 2
     await joined.aclose()
