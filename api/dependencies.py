@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 
 from api.lean_calls import of_the_path
 from api.settings import Settings
+from core.access.tokens.service import TokenService
 from core.digest import Digest
 from core.errors import OperationUnsupported
 from core.storage import (
@@ -48,6 +49,8 @@ class RegistryState:
 
     registry: Registry
     settings: Settings
+    tokens: TokenService | None = None
+    """None where the registry is not its own token server."""
 
 
 async def _get_settings(request: Request) -> Settings:

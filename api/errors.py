@@ -28,6 +28,7 @@ from core.errors import (
     BlobUnknown,
     DigestInvalid,
     DriverError,
+    LoginRefused,
     ManifestBlobUnknown,
     ManifestFaults,
     ManifestInvalid,
@@ -42,6 +43,7 @@ from core.errors import (
     SizeInvalid,
     StorageFull,
     TagInvalid,
+    TokenRequestInvalid,
     UploadBusy,
     UploadUnknown,
 )
@@ -133,6 +135,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     SizeInvalid: ErrorKind(400, "SIZE_INVALID", "provided length did not match content length"),
     StorageFull: ErrorKind(507, "UNAVAILABLE", "the storage is full"),
     TagInvalid: ErrorKind(400, "TAG_INVALID", "invalid tag"),
+    TokenRequestInvalid: ErrorKind(400, "UNSUPPORTED", "invalid request for a token"),
     TooManyTags: ErrorKind(414, "TAG_INVALID", "too many tags"),
     UploadBusy: ErrorKind(409, "BLOB_UPLOAD_INVALID", "blob upload is in use"),
     UploadUnknown: ErrorKind(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
@@ -270,15 +273,16 @@ def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
                 "Location": f"{path}?offset={error.offset}",
                 "Range": format_received(error.offset),
             }
+        case LoginRefused():
+            # Spec: RFC 7617, section 2.
+            return {"WWW-Authenticate": 'Basic realm="Moorage", charset="UTF-8"'}
         case RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.size}"}
         case OperationUnsupported():
             # RFC 9110, section 15.5.6: a 405 tells what is allowed.
             allowed = [method for method in _list_methods(request) if method != request.method]
             return {"Allow": ", ".join(allowed)}
-        case StorageFull():
-            return {}
-        case DriverError():
+        case DriverError() if not isinstance(error, StorageFull):
             return {"Retry-After": _RETRY_AFTER_SECONDS}
         case _:
             return {}

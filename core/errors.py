@@ -20,6 +20,8 @@
     ├── PaginationInvalid
     ├── OperationUnsupported
     ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
+    │   └── LoginRefused          credentials of a request for a token that prove nothing
+    ├── TokenRequestInvalid       a request for a token that is none
     ├── AccessDenied              someone who may not do this
     ├── AccessUnavailable         who asks cannot be found out now
     └── DriverError               what a storage driver raises, and all it raises
@@ -48,6 +50,7 @@ __all__ = [
     "DigestUnsupported",
     "DriverError",
     "DriverUnavailable",
+    "LoginRefused",
     "ManifestBlobUnknown",
     "ManifestFaults",
     "ManifestInvalid",
@@ -66,6 +69,7 @@ __all__ = [
     "SizeInvalid",
     "StorageFull",
     "TagInvalid",
+    "TokenRequestInvalid",
     "UploadBusy",
     "UploadUnknown",
     "WriterBusy",
@@ -251,6 +255,22 @@ class AuthenticationRequired(RegistryError):
     ) -> None:
         super().__init__(reason, reason=reason, access=list(wanted) or None)
         self.wanted = tuple(wanted)
+        self.error = error
+
+
+class LoginRefused(AuthenticationRequired):
+    """Credentials with which a token was asked for, and which prove nothing."""
+
+
+class TokenRequestInvalid(RegistryError):
+    """A request for a token that is outside the grammar, or asks for what there is not.
+
+    Attributes:
+        error: what is wrong in the words of RFC 6749, section 5.2, and RFC 8693, section 2.2.2.
+    """
+
+    def __init__(self, error: str, reason: str) -> None:
+        super().__init__(reason, error=error, reason=reason)
         self.error = error
 
 

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
 from api.contract.headers import FIELDS
-from api.models import Catalog, ErrorList, TagList
+from api.models import Catalog, ErrorList, KeySet, TagList, TokenAnswer
 from core.manifest import MANIFEST_MODELS
 
 __all__ = ["build_contract"]
@@ -38,6 +38,7 @@ _TAGS = [
     {"name": "manifests", "description": "Manifests, and the tags that point to them."},
     {"name": "referrers", "description": "Manifests about others: signatures, bills of material."},
     {"name": "tags", "description": "The tags of a repository."},
+    {"name": "tokens", "description": "Tokens, where the registry is its own token server."},
 ]
 
 
@@ -94,7 +95,7 @@ def _tidy_parameter(parameter: dict[str, Any]) -> None:
 
 
 def _schemas() -> dict[str, Any]:
-    models = [Catalog, ErrorList, TagList, *MANIFEST_MODELS.values()]
+    models = [Catalog, ErrorList, KeySet, TagList, TokenAnswer, *MANIFEST_MODELS.values()]
     _, found = models_json_schema(
         [(model, "validation") for model in models],
         ref_template="#/components/schemas/{model}",

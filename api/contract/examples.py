@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
+    AccessUnavailable,
+    AuthenticationRequired,
     BlobUnknown,
     DigestMismatch,
     DriverUnavailable,
@@ -20,6 +22,7 @@ from core.errors import (
     SizeInvalid,
     StorageFull,
     TagInvalid,
+    TokenRequestInvalid,
     UploadBusy,
     UploadUnknown,
 )
@@ -85,6 +88,8 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 """A manifest of each type that can be pushed."""
 
 _EXAMPLES: tuple[RegistryError, ...] = (
+    AccessUnavailable("not told to clients"),
+    AuthenticationRequired("the user, password or token is wrong, or has ended"),
     BlobUnknown(digest=DIGEST, name=NAME),
     BodyOverdue(60),
     DigestMismatch(expected=DIGEST, actual=_OTHER_DIGEST),
@@ -103,6 +108,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     SizeInvalid(expected=1024, actual=1000),
     StorageFull("/"),
     TagInvalid(".hidden", "a tag does not begin with a dot"),
+    TokenRequestInvalid("invalid_scope", "a scope is of the form type:name:action,action"),
     TooManyTags(limit=100),
     UploadBusy(upload_id=UPLOAD_ID, name=NAME),
     UploadUnknown(upload_id=UPLOAD_ID, name=NAME),

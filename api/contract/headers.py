@@ -9,6 +9,7 @@ __all__ = [
     "ACCEPT_RANGES",
     "ALLOW",
     "API_VERSION",
+    "BASIC_CHALLENGE",
     "BLOB_LOCATION",
     "CACHE_CONTROL",
     "CONTENT_LENGTH",
@@ -25,6 +26,7 @@ __all__ = [
     "STORE_LOCATION",
     "SUBJECT",
     "TAGS",
+    "TOKEN_CACHE_CONTROL",
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
@@ -212,10 +214,26 @@ RETRY_AFTER = HeaderField(
     example=5,
 )
 
+BASIC_CHALLENGE = HeaderField(
+    name="WWW-Authenticate",
+    key="BasicChallenge",
+    description="A token is asked for with a password.",
+    example='Basic realm="Moorage", charset="UTF-8"',
+    pattern="^Basic ",
+)
+TOKEN_CACHE_CONTROL = HeaderField(
+    name="Cache-Control",
+    key="TokenCacheControl",
+    description="A token is kept by nobody but the client; keys are good for some minutes.",
+    example="no-store",
+    pattern="^(no-store|max-age=[0-9]+)$",
+)
+
 FIELDS = (
     ACCEPT_RANGES,
     ALLOW,
     API_VERSION,
+    BASIC_CHALLENGE,
     BLOB_LOCATION,
     CACHE_CONTROL,
     CONTENT_LENGTH,
@@ -231,6 +249,7 @@ FIELDS = (
     STORE_LOCATION,
     SUBJECT,
     TAGS,
+    TOKEN_CACHE_CONTROL,
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,
