@@ -13,6 +13,7 @@ from api.access.policies import Policies
 from api.access.request_access import RequestAccess
 from api.lean_calls import of_the_path
 from api.settings import Settings
+from core.access.tokens.service import TokenService
 from core.digest import Digest
 from core.errors import OperationUnsupported
 from core.storage import (
@@ -55,6 +56,8 @@ class RegistryState:
     registry: Registry
     settings: Settings
     policies: Policies
+    tokens: TokenService | None = None
+    """None where the registry is not its own token server."""
 
 
 async def _get_settings(request: Request) -> Settings:

@@ -43,6 +43,7 @@ from core.errors import (
     SizeInvalid,
     StorageFull,
     TagInvalid,
+    TokenRequestInvalid,
     UploadBusy,
     UploadUnknown,
 )
@@ -137,6 +138,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     SizeInvalid: ErrorKind(400, "SIZE_INVALID", "provided length did not match content length"),
     StorageFull: ErrorKind(507, "UNAVAILABLE", "the storage is full"),
     TagInvalid: ErrorKind(400, "TAG_INVALID", "invalid tag"),
+    TokenRequestInvalid: ErrorKind(400, "UNSUPPORTED", "invalid request for a token"),
     TooManyTags: ErrorKind(414, "TAG_INVALID", "too many tags"),
     UploadBusy: ErrorKind(409, "BLOB_UPLOAD_INVALID", "blob upload is in use"),
     UploadUnknown: ErrorKind(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),

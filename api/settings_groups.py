@@ -24,6 +24,7 @@ __all__ = [
     "ServerSettings",
     "UploadsSettings",
     "about",
+    "split_list",
 ]
 
 _PORT_MAX = 65535
@@ -41,7 +42,7 @@ def about(*, unit: str, off: str) -> dict[str, Any]:
     return {"unit": unit, "off": off}
 
 
-def _split_list(value: object) -> object:
+def split_list(value: object) -> object:
     """Take the text of a variable: a JSON array, or entries with commas between them."""
     if not isinstance(value, str):
         return value
@@ -53,7 +54,7 @@ def _split_list(value: object) -> object:
     return [entry.strip() for entry in value.split(",") if entry.strip()]
 
 
-TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 """A list of texts; `NoDecode` leaves the reading of a variable to the validator."""
 
 

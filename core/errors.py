@@ -23,6 +23,7 @@
     ├── PaginationInvalid
     ├── OperationUnsupported
     ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
+    ├── TokenRequestInvalid       a request for a token that is none
     ├── AccessDenied              someone who may not do this
     │   └── TagImmutable          nobody may: the tag stays where it is
     ├── AccessUnavailable         who asks cannot be found out now
@@ -74,6 +75,7 @@ __all__ = [
     "StorageFull",
     "TagImmutable",
     "TagInvalid",
+    "TokenRequestInvalid",
     "UploadBusy",
     "UploadUnknown",
     "WriterBusy",
@@ -301,6 +303,18 @@ class AuthenticationRequired(RegistryError):
         self.wanted = tuple(wanted)
         self.error = error
         self.challenge = challenge
+
+
+class TokenRequestInvalid(RegistryError):
+    """A request for a token that is outside the grammar, or asks for what there is not.
+
+    Attributes:
+        error: what is wrong in the words of RFC 6749, section 5.2, and RFC 8693, section 2.2.2.
+    """
+
+    def __init__(self, error: str, reason: str) -> None:
+        super().__init__(reason, error=error, reason=reason)
+        self.error = error
 
 
 class AccessDenied(RegistryError):

@@ -1,7 +1,7 @@
 """Answers and bodies, as routes name them: `responses=answers(answer(200, ...), errors(...))`."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel
 
@@ -55,6 +55,12 @@ _FIELDS_OF_STATUS: Mapping[int, tuple[HeaderField, ...]] = {
 }
 """Headers that every error of a status has."""
 
+_REFUSALS: Mapping[str, tuple[type[RegistryError], ...]] = {
+    "no": (),
+    "login": (AuthenticationRequired,),
+    "rules": (AuthenticationRequired, AccessDenied),
+}
+
 _OCTETS = "application/octet-stream"
 _BYTES = {"type": "string", "format": "binary"}
 
@@ -92,7 +98,7 @@ def errors(
     *kinds: type[RegistryError],
     body: bool = True,
     storage: bool = True,
-    denied: bool = True,
+    guarded: Literal["no", "login", "rules"] = "rules",
     fields: Mapping[int, tuple[HeaderField, ...]] | None = None,
 ) -> Answers:
     """Return the answers to what can go wrong.
@@ -101,12 +107,11 @@ def errors(
         kinds: of errors, as the error table has them.
         body: whether the answers have one; those to HEAD have none.
         storage: whether the storage is asked, and so can fail.
-        denied: whether someone who is known may be refused, besides those who are not.
+        guarded: by a gate, which asks who it is, and perhaps what they may do.
         fields: headers that only the answers of one status have.
     """
     by_status: dict[int, dict[str, ErrorItem]] = {}
-    guarding = (AuthenticationRequired, AccessDenied)[: 1 + denied]
-    for kind in (*kinds, *guarding, *((DriverError,) if storage else ())):
+    for kind in (*kinds, *_REFUSALS[guarded], *((DriverError,) if storage else ())):
         entry = ERROR_TABLE[kind]
         example = find_error(kind)
         # Clients are told nothing of what happened in the storage.

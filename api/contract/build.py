@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
 from api.contract.headers import FIELDS
-from api.models import Catalog, ErrorList, TagList
+from api.models import Catalog, ErrorList, KeySet, TagList, TokenAnswer
 from core.manifest import MANIFEST_MODELS, SignedImage
 
 __all__ = ["build_contract"]
@@ -56,6 +56,7 @@ _TAGS = [
     {"name": "manifests", "description": "Manifests, and the tags that point to them."},
     {"name": "referrers", "description": "Manifests about others: signatures, bills of material."},
     {"name": "tags", "description": "The tags of a repository."},
+    {"name": "tokens", "description": "Tokens, where the registry is its own token server."},
 ]
 
 
@@ -121,7 +122,7 @@ def _may_leave_out_its_type(model: type[BaseModel]) -> bool:
 
 def _schemas() -> dict[str, Any]:
     manifests = [*MANIFEST_MODELS.values(), SignedImage]
-    models = [Catalog, ErrorList, TagList, *manifests]
+    models = [Catalog, ErrorList, KeySet, TagList, TokenAnswer, *manifests]
     _, found = models_json_schema(
         [(model, "validation") for model in models],
         ref_template="#/components/schemas/{model}",

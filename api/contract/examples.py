@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
     AccessDenied,
+    AccessUnavailable,
     AuthenticationRequired,
     BlobUnknown,
     DigestMismatch,
@@ -23,6 +24,7 @@ from core.errors import (
     SizeInvalid,
     StorageFull,
     TagInvalid,
+    TokenRequestInvalid,
     UploadBusy,
     UploadUnknown,
 )
@@ -119,6 +121,7 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 
 _EXAMPLES: tuple[RegistryError, ...] = (
     AccessDenied(f"user:ann may not push in {NAME}", repository=NAME),
+    AccessUnavailable("not told to clients"),
     AuthenticationRequired(f"log in to push {NAME}", wanted=[f"repository:{NAME}:pull,push"]),
     BlobUnknown(digest=DIGEST, name=NAME),
     BodyOverdue(60),
@@ -139,6 +142,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     SizeInvalid(expected=1024, actual=1000),
     StorageFull("/"),
     TagInvalid(".hidden", "a tag does not begin with a dot"),
+    TokenRequestInvalid("invalid_scope", "a scope is of the form type:name:action,action"),
     TooManyTags(limit=100),
     UploadBusy(upload_id=UPLOAD_ID, name=NAME),
     UploadUnknown(upload_id=UPLOAD_ID, name=NAME),

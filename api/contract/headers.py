@@ -25,6 +25,7 @@ __all__ = [
     "STORE_LOCATION",
     "SUBJECT",
     "TAGS",
+    "TOKEN_CACHE_CONTROL",
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
@@ -223,6 +224,14 @@ WWW_AUTHENTICATE = HeaderField(
     pattern="^(Basic|Bearer) realm=",
 )
 
+TOKEN_CACHE_CONTROL = HeaderField(
+    name="Cache-Control",
+    key="TokenCacheControl",
+    description="A token is kept by nobody but the client; keys are good for some minutes.",
+    example="no-store",
+    pattern="^(no-store|max-age=[0-9]+)$",
+)
+
 FIELDS = (
     ACCEPT_RANGES,
     ALLOW,
@@ -242,6 +251,7 @@ FIELDS = (
     STORE_LOCATION,
     SUBJECT,
     TAGS,
+    TOKEN_CACHE_CONTROL,
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,

@@ -18,13 +18,15 @@ _SPOKEN = "The protocol is spoken here."
 @router.get(
     "/v2/",
     operation_id="checkApi",
-    responses=answers(answer(200, _SPOKEN, content=_OBJECT), errors(storage=False, denied=False)),
+    responses=answers(
+        answer(200, _SPOKEN, content=_OBJECT), errors(storage=False, guarded="login")
+    ),
 )
 @router.get("/v2", include_in_schema=False)
 @router.head(
     "/v2/",
     operation_id="headApi",
-    responses=answers(answer(200, _SPOKEN), errors(body=False, storage=False, denied=False)),
+    responses=answers(answer(200, _SPOKEN), errors(body=False, storage=False, guarded="login")),
 )
 @router.head("/v2", include_in_schema=False)
 @needs_login

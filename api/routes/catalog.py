@@ -27,7 +27,7 @@ router = APIRouter(tags=["registry"], default_response_class=Response)
     operation_id="listRepositories",
     responses=answers(
         answer(200, "A page of the list.", NEXT_PAGE, content=document(Catalog)),
-        errors(PaginationInvalid, denied=False),
+        errors(PaginationInvalid, guarded="login"),
     ),
 )
 @needs_catalog
