@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access import needs_nothing, undeclared
 from api.access.gate import Gate
-from api.access.opening import open_gate
+from api.access.opening import open_access
 from api.access.policies import Policies
 from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
@@ -27,8 +27,8 @@ from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
 from api.signing_key import load_signing_key
 from api.watch import FileWatch
-from core.access.paths import AccessPaths
 from core.access.state import AccessState
+from core.access.state_directory import open_state_directory
 from core.drivers import CheckedDriver, StorageDriver, create_driver
 from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
 from core.storage.purging import PeriodicPurge
@@ -108,14 +108,17 @@ def create_app(
             watch, policies = FileWatch(), Policies(settings)
             if policies.file is not None:
                 watch.add(policies.file, policies.reload)
-            state = await _open_access_state(settings, driver, stack)
-            app.gate = await open_gate(settings, policies, state, watch, stack)
+            state = _open_access_state(settings, driver, stack)
+            access = await open_access(settings, policies, state, watch, stack)
+            app.gate = access.gate
             app.state.moorage = RegistryState(
-                registry=registry, settings=settings, policies=policies
+                registry=registry, settings=settings, policies=policies, tokens=access.tokens
             )
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
             tasks.start_soon(watch.run)
+            for task in access.tasks:
+                tasks.start_soon(task)
             if settings.uploads.purge_enabled:
                 tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
             yield
@@ -150,15 +153,15 @@ def _include_routes(app: FastAPI) -> None:
         raise RuntimeError(f"these do not declare what they need: {', '.join(paths)}")
 
 
-async def _open_access_state(
+def _open_access_state(
     settings: Settings, driver: StorageDriver, stack: AsyncExitStack
 ) -> AccessState:
     directory = settings.access.state_directory
     if directory is None:
         return AccessState(driver)
-    apart = create_driver("filesystem", {"root": directory})
-    stack.push_async_callback(apart.aclose)
-    return AccessState(apart, AccessPaths(root=""))
+    state = open_state_directory(directory)
+    stack.push_async_callback(state.driver.aclose)
+    return state
 
 
 def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:

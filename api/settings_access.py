@@ -5,7 +5,9 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from api.settings_access_tokens import ExternalTokenSettings, FederationSettings
 from api.settings_groups import Group, about
+from api.settings_tokens import OwnTokenSettings
 
 __all__ = ["AccessSettings", "PasswordFileSettings"]
 
@@ -68,6 +70,9 @@ class AccessSettings(Group):
         json_schema_extra=about(unit="", off="unset"),
     )
     htpasswd: PasswordFileSettings = PasswordFileSettings()
+    token: ExternalTokenSettings = ExternalTokenSettings()
+    tokens: OwnTokenSettings = OwnTokenSettings()
+    federation: FederationSettings = FederationSettings()
 
     def options_of(self, name: str) -> dict[str, Any]:
         """Give the settings of a controller that is not declared here; empty without a table.

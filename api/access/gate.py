@@ -1,6 +1,7 @@
 """`Gate`: the one place where it is decided whether a request may do what it asks for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from starlette.types import Scope
@@ -46,13 +47,25 @@ class Gate:
         policies: Policies,
         audit: Audit,
         owners: UploadOwners,
+        *,
+        token_realm: str | None = None,
         external_url: str | None = None,
     ) -> None:
-        """Stand before the routes. The controller is closed by whoever opened it."""
+        """Stand before the routes. The controller is closed by whoever opened it.
+
+        Args:
+            controller: finds out who asks.
+            policies: say what they may do.
+            audit: is told of what matters.
+            owners: know whose an upload is.
+            token_realm: where the registry's own tokens are given; None is the usual place.
+            external_url: of the registry; None is as the client knows it.
+        """
         self.controller = controller
         self.policies = policies
         self.audit = audit
         self.owners = owners
+        self._token_realm = token_realm
         self._external_url = external_url
         self._remembered = Remembered()
         self._admitted: dict[tuple[Principal, Needs, str], None] = {}
@@ -171,6 +184,8 @@ class Gate:
                 scope, "denied", who, claimed=claimed, wanted=scopes or None, reason=reason
             )
         challenge = self.controller.challenge(wanted, error=error)
+        if challenge.realm is None and self._token_realm is not None:
+            challenge = replace(challenge, realm=self._token_realm)
         return AuthenticationRequired(
             reason,
             wanted=scopes,
@@ -204,7 +219,9 @@ class Gate:
         authorization = exchange.fields.get(b"authorization")
         if authorization is not None:
             self._remembered.keep(authorization, principal)
-            self.audit.note(scope, "login", principal.subject)
+            if principal.scope is None:
+                # Who shows a token has logged in where it was given.
+                self.audit.note(scope, "login", principal.subject)
         return principal
 
     def _require_catalog(

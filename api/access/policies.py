@@ -1,6 +1,7 @@
 """`Policies`: the rules in force, which follow the settings file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -8,7 +9,9 @@ import structlog
 from api.settings import Settings, SettingsError, load_settings_with_origins
 from api.settings_lines import find_line
 from api.settings_policy import PolicySettings
+from core.access import ACTIONS, Access, Principal
 from core.access.policy import Policy
+from core.access.resources import CATALOG
 
 __all__ = ["Policies", "load_policy"]
 
@@ -30,6 +33,18 @@ class Policies:
         self.generation = 0
         self._settings = settings.policy
         self.policy = _build(settings.policy, settings.file)
+
+    def limit(self, principal: Principal, access: Access) -> Access | None:
+        """Return those of the actions that the rules allow; None if there are none."""
+        if access.type == "repository":
+            actions = tuple(
+                action
+                for action in access.actions
+                if action in ACTIONS and self.policy.allows(principal, action, access.name)
+            )
+            return replace(access, actions=actions) if actions else None
+        is_listed = principal.kind != "anonymous" or self.policy.lets_anonymous_pull()
+        return access if access == CATALOG and is_listed else None
 
     def reload(self) -> None:
         """Read the file anew. A file with a fault is logged, and leaves the rules as they were."""

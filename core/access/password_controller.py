@@ -1,11 +1,10 @@
 """`PasswordController`: users prove who they are by a password with each request."""
 
-import time
 from collections.abc import Sequence
 
 from core.access.basic import parse_basic, split_credentials
 from core.access.controller import AccessController, Asker, Challenge, CredentialsInvalid
-from core.access.htpasswd import PasswordFile
+from core.access.password_users import PasswordUsers
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access
 
@@ -15,22 +14,15 @@ __all__ = ["PasswordController"]
 class PasswordController(AccessController):
     """The users of a password file, by the Basic scheme."""
 
-    def __init__(self, passwords: PasswordFile, *, realm: str, remember_seconds: int) -> None:
-        """Take the passwords of a file.
-
-        Args:
-            passwords: the file, which somebody else keeps up to date.
-            realm: what clients tell people the password is for.
-            remember_seconds: how long a password that was right need not be computed again.
-        """
-        self._passwords = passwords
+    def __init__(self, users: PasswordUsers, *, realm: str) -> None:
+        """Know `users`; `realm` is what clients tell people the password is for."""
+        self._users = users
         self._realm = realm
-        self._remember_seconds = remember_seconds
 
     @property
     def generation(self) -> int:
         """Changes with the file."""
-        return self._passwords.generation
+        return self._users.generation
 
     async def identify(self, asker: Asker) -> Principal:
         """Return the user whose password this is."""
@@ -40,9 +32,10 @@ class PasswordController(AccessController):
         if scheme != "basic":
             raise CredentialsInvalid("only passwords are taken here, by the Basic scheme")
         user, password = parse_basic(encoded)
-        if not await self._passwords.verify(user, password):
+        principal = await self._users.verify(user, password)
+        if principal is None:
             raise CredentialsInvalid("the user or the password is wrong", user=user)
-        return Principal(kind="user", name=user, valid_until=time.time() + self._remember_seconds)
+        return principal
 
     def challenge(self, wanted: Sequence[Access], *, error: str | None = None) -> Challenge:
         """Return how to show a password."""
