@@ -331,7 +331,7 @@ async def test_a_password_is_computed_once_and_a_change_of_the_file_ends_it(
         gate = registry.app.gate
         assert gate is not None
         (tmp_path / "users").write_bytes(b"")
-        gate.controller._passwords.reload()  # type: ignore[attr-defined]
+        gate.controller._users._passwords.reload()  # type: ignore[attr-defined]
         assert (await bob.get("/v2/bob/app/tags/list")).status_code == 401
 
 
