@@ -15,6 +15,7 @@ from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.forwarded import ForwardedMiddleware
 from api.lean import LeanRouter
+from api.limits import LimitsMiddleware, create_limiter
 from api.logging import configure_logging
 from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
@@ -84,6 +85,8 @@ def create_app(
                 stack.push_async_callback(driver.aclose)
             descriptors = _create_descriptor_cache(settings.cache)
             stack.push_async_callback(descriptors.aclose)
+            if limiter is not None:
+                stack.push_async_callback(limiter.aclose)
             registry = Registry(
                 driver,
                 missing_references=settings.manifests.missing_references,
@@ -93,6 +96,8 @@ def create_app(
             app.state.moorage = RegistryState(registry=registry, settings=settings)
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
+            if limiter is not None:
+                tasks.start_soon(limiter.run)
             if settings.uploads.purge_enabled:
                 tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
             yield
@@ -111,7 +116,9 @@ def create_app(
     app.add_middleware(ErrorBoundary)
     # Before FastAPI's own middleware, all of which only the requests that it answers pass.
     lean = LeanRouter(app.serve_slowly, protocol_routes)
-    app.front = AccessLogMiddleware(ErrorBoundary(lean), settings.log)
+    limiter = create_limiter(settings.limits)
+    inner = lean if limiter is None else LimitsMiddleware(lean, limiter)
+    app.front = AccessLogMiddleware(ErrorBoundary(inner), settings.log)
     if ForwardedMiddleware.is_needed(settings.server):
         app.front = ForwardedMiddleware(app.front, settings.server)
     return app

@@ -39,6 +39,7 @@ from core.errors import (
     SizeInvalid,
     StorageFull,
     TagInvalid,
+    TooManyRequests,
     UploadBusy,
     UploadUnknown,
 )
@@ -127,6 +128,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     SizeInvalid: ErrorKind(400, "SIZE_INVALID", "provided length did not match content length"),
     StorageFull: ErrorKind(507, "UNAVAILABLE", "the storage is full"),
     TagInvalid: ErrorKind(400, "TAG_INVALID", "invalid tag"),
+    TooManyRequests: ErrorKind(429, "TOOMANYREQUESTS", "too many requests"),
     TooManyTags: ErrorKind(414, "TAG_INVALID", "too many tags"),
     UploadBusy: ErrorKind(409, "BLOB_UPLOAD_INVALID", "blob upload is in use"),
     UploadUnknown: ErrorKind(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
@@ -270,9 +272,9 @@ def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
             # RFC 9110, section 15.5.6: a 405 tells what is allowed.
             allowed = [method for method in _list_methods(request) if method != request.method]
             return {"Allow": ", ".join(allowed)}
-        case StorageFull():
-            return {}
-        case DriverError():
+        case TooManyRequests():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case DriverError() if not isinstance(error, StorageFull):
             return {"Retry-After": _RETRY_AFTER_SECONDS}
         case _:
             return {}

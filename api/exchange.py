@@ -41,6 +41,8 @@ class Exchange:
 
     Attributes:
         scope: of the request.
+        subject: whose it is, such as `user:ann`, where more is known than its address; whoever
+            finds out sets it.
         fields: of its header; of one that comes twice the first counts, as in FastAPI.
         request_id: the client's `X-Request-Id` if that is 1 to 128 printable ASCII characters,
             else a new one; it is answered as `X-Request-Id`.
@@ -65,6 +67,7 @@ class Exchange:
         "sent_bytes",
         "started",
         "status",
+        "subject",
         "user_agent",
     )
 
@@ -75,6 +78,7 @@ class Exchange:
         self._send = send
         self.started = time.perf_counter()
         self.status: int | None = None
+        self.subject: str | None = None
         self.received_bytes = 0
         self.sent_bytes = 0
         self.hung_up = False

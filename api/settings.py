@@ -33,6 +33,7 @@ from api.settings_groups import (
     ServerSettings,
     UploadsSettings,
 )
+from api.settings_limits import LimitsSettings
 from api.settings_secrets import shown
 from api.settings_storage import StorageSettings
 from api.settings_tls import TlsSettings
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     manifests: ManifestsSettings = ManifestsSettings()
     delete: DeleteSettings = DeleteSettings()
     lists: ListsSettings = ListsSettings()
+    limits: LimitsSettings = LimitsSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

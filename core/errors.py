@@ -19,6 +19,7 @@
     ├── ManifestFaults            several of the above, found in one manifest
     ├── PaginationInvalid
     ├── OperationUnsupported
+    ├── TooManyRequests           of one client, within a time or at once
     └── DriverError               what a storage driver raises, and all it raises
         ├── PathNotFound
         ├── PathInvalid
@@ -60,6 +61,7 @@ __all__ = [
     "SizeInvalid",
     "StorageFull",
     "TagInvalid",
+    "TooManyRequests",
     "UploadBusy",
     "UploadUnknown",
     "WriterBusy",
@@ -229,6 +231,20 @@ class OperationUnsupported(RegistryError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, reason=reason)
+
+
+class TooManyRequests(RegistryError):
+    """A client that has asked for more than its share, or too often for a password.
+
+    Attributes:
+        retry_after_seconds: how long to wait before asking again, in whole seconds from 1.
+    """
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"try again in {retry_after_seconds} seconds", retry_after_seconds=retry_after_seconds
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DriverError(RegistryError):

@@ -15,7 +15,7 @@ from api.contract.headers import (
 )
 from api.errors import ERROR_TABLE, UNEXPECTED
 from api.models import ErrorItem, ErrorList
-from core.errors import DriverError, OperationUnsupported, RegistryError
+from core.errors import DriverError, OperationUnsupported, RegistryError, TooManyRequests
 from core.manifest import MANIFEST_MODELS
 
 __all__ = [
@@ -39,6 +39,7 @@ _Content: TypeAlias = Mapping[str, Mapping[str, Any]]
 _FIELDS_OF_STATUS: Mapping[int, tuple[HeaderField, ...]] = {
     ERROR_TABLE[DriverError].status: (RETRY_AFTER,),
     ERROR_TABLE[OperationUnsupported].status: (ALLOW,),
+    ERROR_TABLE[TooManyRequests].status: (RETRY_AFTER,),
 }
 """Headers that every error of a status has."""
 
@@ -90,7 +91,8 @@ def errors(
         fields: headers that only the answers of one status have.
     """
     by_status: dict[int, dict[str, ErrorItem]] = {}
-    for kind in (*kinds, DriverError) if storage else kinds:
+    # Limits are kept before any operation is known.
+    for kind in (*kinds, TooManyRequests, *((DriverError,) if storage else ())):
         entry = ERROR_TABLE[kind]
         example = find_error(kind)
         # Clients are told nothing of what happened in the storage.

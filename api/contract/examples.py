@@ -20,6 +20,7 @@ from core.errors import (
     SizeInvalid,
     StorageFull,
     TagInvalid,
+    TooManyRequests,
     UploadBusy,
     UploadUnknown,
 )
@@ -102,6 +103,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     RangeNotSatisfiable("bytes=2-", size=2),
     SizeInvalid(expected=1024, actual=1000),
     StorageFull("/"),
+    TooManyRequests(retry_after_seconds=30),
     TagInvalid(".hidden", "a tag does not begin with a dot"),
     TooManyTags(limit=100),
     UploadBusy(upload_id=UPLOAD_ID, name=NAME),
