@@ -28,6 +28,7 @@ __all__ = [
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
+    "VARY",
     "HeaderField",
 ]
 
@@ -126,6 +127,13 @@ ETAG = HeaderField(
     description="The digest in quotes, for conditional requests.",
     example=f'"{DIGEST}"',
     pattern=f'^"{DIGEST_PATTERN}"$',
+)
+VARY = HeaderField(
+    name="Vary",
+    key="Vary",
+    description="Says that the answer depends on `Accept`, where images are converted.",
+    example="Accept",
+    always=False,
 )
 BLOB_LOCATION = HeaderField(
     name="Location",
@@ -234,5 +242,6 @@ FIELDS = (
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,
+    VARY,
 )
 """All of them."""
