@@ -43,7 +43,7 @@ class _Reading:
         self._stored = hashlib.sha256()
         self._unpacked = hashlib.sha256()
         self._packed: bool | None = None
-        self._has_more = False
+
         self._member: zlib._Decompress | None = None
 
     def update(self, chunk: bytes) -> None:
@@ -76,17 +76,15 @@ class _Reading:
     def _unpack(self, chunk: bytes) -> None:
         rest = chunk
         try:
-            while rest or self._has_more:
+            # A member ends with a sum, so that there is always input left while there is output.
+            while rest:
                 if self._member is None:
                     self._member = zlib.decompressobj(_GZIP_WINDOW)
-                piece = self._member.decompress(rest, _PIECE_BYTES)
-                self._unpacked.update(piece)
-                self._has_more = len(piece) == _PIECE_BYTES
+                self._unpacked.update(self._member.decompress(rest, _PIECE_BYTES))
                 rest = self._member.unconsumed_tail
                 if self._member.eof:
                     # Several members stand for the archives in them one behind the other.
                     rest = self._member.unused_data
                     self._member = None
-                    self._has_more = False
         except zlib.error as error:
             raise ManifestInvalid(f"a layer is not sound gzip: {error}") from None
