@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from api.prepared import WHOLE
+from core.access import Principal
 
 __all__ = [
     "REQUEST_ID",
@@ -51,6 +52,7 @@ class Exchange:
         sent_bytes: of the answer's body.
         hung_up: whether the client was gone before the answer was complete.
         complete: whether all of the answer is out.
+        principal: who sends the request, once that is known.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Exchange:
         "complete",
         "fields",
         "hung_up",
+        "principal",
         "received_bytes",
         "request_id",
         "scope",
@@ -79,6 +82,7 @@ class Exchange:
         self.sent_bytes = 0
         self.hung_up = False
         self.complete = False
+        self.principal: Principal | None = None
         fields = self.fields = dict(reversed(scope["headers"]))
         self.user_agent = fields.get(b"user-agent", b"")
         request_id = fields.get(b"x-request-id")

@@ -6,6 +6,7 @@ nowhere else.
 
 import json
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -23,6 +24,7 @@ __all__ = [
     "ServerSettings",
     "UploadsSettings",
     "about",
+    "split_list",
 ]
 
 _PORT_MAX = 65535
@@ -40,7 +42,7 @@ def about(*, unit: str, off: str) -> dict[str, Any]:
     return {"unit": unit, "off": off}
 
 
-def _split_list(value: object) -> object:
+def split_list(value: object) -> object:
     """Take the text of a variable: a JSON array, or entries with commas between them."""
     if not isinstance(value, str):
         return value
@@ -52,7 +54,7 @@ def _split_list(value: object) -> object:
     return [entry.strip() for entry in value.split(",") if entry.strip()]
 
 
-TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 """A list of texts; `NoDecode` leaves the reading of a variable to the validator."""
 
 
@@ -211,6 +213,19 @@ class ManifestsSettings(Group):
         description="Most `tag` parameters in one push of a manifest.",
         json_schema_extra=about(unit="tags", off="0 refuses the parameter"),
     )
+    schema1: Literal["refuse", "accept", "convert"] = Field(
+        "refuse",
+        description="What happens to signed images of schema 1. Those that are stored can always "
+        "be pulled; `accept` lets them be pushed; `convert` also gives clients of that format "
+        "other images in it, and other clients those images in theirs.",
+        json_schema_extra=about(unit="", off="`refuse`"),
+    )
+    schema1_key_file: Path | None = Field(
+        None,
+        description="Private key that signs images of schema 1 which have no signature, PEM or "
+        "JWK, of EC or RSA; without it one is made and kept in the store.",
+        json_schema_extra=about(unit="", off="unset"),
+    )
 
 
 class DeleteSettings(Group):
@@ -258,6 +273,12 @@ class LogSettings(Group):
         "json",
         description="`json` is one object a line; `console` is for reading at a terminal.",
         json_schema_extra=about(unit="", off=""),
+    )
+    audit: bool = Field(
+        True,
+        description="Whether each login, push and deletion, and whatever is denied, is logged with "
+        "who, what and from where, whatever `level` is; only where access is controlled.",
+        json_schema_extra=about(unit="", off="`false`"),
     )
     access: bool = Field(
         True,

@@ -1,7 +1,7 @@
 """The settings as rows: for `moorage config` and for the table in the documentation."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -76,7 +76,7 @@ def _leaves(
 def _leaf(path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
     if isinstance(value, BaseModel):
         yield from _leaves(value, path)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaf((*path, str(name)), inner)
     else:
@@ -105,16 +105,18 @@ def _plain(value: object) -> object:
     """Give a value that JSON can hold; what it has no form for becomes its text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, BaseModel):
+        return _plain(dict(value))
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(inner) for name, inner in value.items()}
     return str(value)
 
 
 def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, tuple):
-        return json.dumps(value)
+    if isinstance(value, tuple | Mapping):
+        return json.dumps(_plain(value))
     return "unset" if value is None else str(value)

@@ -3,7 +3,9 @@
     RegistryError
     ├── DigestInvalid             (also ValueError)
     │   ├── DigestUnsupported     an algorithm nobody here knows
+    │   ├── ArchiveTruncated      the beginning of an archive, where its tarsum is needed
     │   └── DigestMismatch        content that is not what its digest says
+    │       └── ArchiveInvalid    content that has no tarsum, whatever follows it
     ├── SizeInvalid
     ├── NameInvalid               (also ValueError)
     ├── NameUnknown
@@ -16,11 +18,14 @@
     ├── ManifestInvalid
     ├── ManifestTooLarge
     ├── ManifestBlobUnknown
+    ├── ManifestUnverified        a signature that is missing, malformed or not good
     ├── ManifestFaults            several of the above, found in one manifest
     ├── PaginationInvalid
     ├── OperationUnsupported
     ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
+    ├── TokenRequestInvalid       a request for a token that is none
     ├── AccessDenied              someone who may not do this
+    │   └── TagImmutable          nobody may: the tag stays where it is
     ├── AccessUnavailable         who asks cannot be found out now
     └── DriverError               what a storage driver raises, and all it raises
         ├── PathNotFound
@@ -41,6 +46,8 @@ from collections.abc import Mapping, Sequence
 __all__ = [
     "AccessDenied",
     "AccessUnavailable",
+    "ArchiveInvalid",
+    "ArchiveTruncated",
     "AuthenticationRequired",
     "BlobUnknown",
     "DigestInvalid",
@@ -53,6 +60,7 @@ __all__ = [
     "ManifestInvalid",
     "ManifestTooLarge",
     "ManifestUnknown",
+    "ManifestUnverified",
     "NameInvalid",
     "NameUnknown",
     "OffsetInvalid",
@@ -65,7 +73,9 @@ __all__ = [
     "RegistryError",
     "SizeInvalid",
     "StorageFull",
+    "TagImmutable",
     "TagInvalid",
+    "TokenRequestInvalid",
     "UploadBusy",
     "UploadUnknown",
     "WriterBusy",
@@ -102,6 +112,30 @@ class DigestMismatch(DigestInvalid):
     def __init__(self, *, expected: str, actual: str, field: str | None = None) -> None:
         super().__init__(expected, "the content has another digest", field=field)
         self.detail = {**self.detail, "expected": expected, "actual": actual}
+
+
+class ArchiveInvalid(DigestMismatch):
+    """Content that has no tarsum: no archive, or one past the limits of what is read.
+
+    Attributes:
+        reason: what is wrong, in a sentence.
+    """
+
+    def __init__(self, reason: str, *, digest: str | None = None) -> None:
+        RegistryError.__init__(self, reason, digest=digest, reason=reason)
+        self.reason = reason
+
+
+class ArchiveTruncated(DigestInvalid):
+    """Content that has no tarsum yet: an archive that has begun and not ended.
+
+    Attributes:
+        reason: where it ends, in a sentence.
+    """
+
+    def __init__(self, reason: str, *, digest: str | None = None) -> None:
+        RegistryError.__init__(self, reason, digest=digest, reason=reason)
+        self.reason = reason
 
 
 class SizeInvalid(RegistryError):
@@ -211,6 +245,16 @@ class ManifestBlobUnknown(RegistryError):
         super().__init__(f"{field} refers to {digest}", digest=digest, field=field)
 
 
+class ManifestUnverified(RegistryError):
+    """A signed manifest whose signatures are missing, malformed, or not good.
+
+    `field` is the dotted place of the fault, such as `signatures[0].header.jwk`.
+    """
+
+    def __init__(self, reason: str, *, field: str | None = None) -> None:
+        super().__init__(reason, reason=reason, field=field)
+
+
 class ManifestFaults(RegistryError):
     """All that is wrong with one manifest.
 
@@ -244,21 +288,48 @@ class AuthenticationRequired(RegistryError):
         wanted: what the request asks for, as scopes.
         error: what is wrong with the credentials at hand, if there are any: `invalid_token` or
             `insufficient_scope`.
+        challenge: how to prove it, in the words of the protocol that the client speaks.
     """
 
     def __init__(
-        self, reason: str, *, wanted: Sequence[str] = (), error: str | None = None
+        self,
+        reason: str,
+        *,
+        wanted: Sequence[str] = (),
+        error: str | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(reason, reason=reason, access=list(wanted) or None)
         self.wanted = tuple(wanted)
+        self.error = error
+        self.challenge = challenge
+
+
+class TokenRequestInvalid(RegistryError):
+    """A request for a token that is outside the grammar, or asks for what there is not.
+
+    Attributes:
+        error: what is wrong in the words of RFC 6749, section 5.2, and RFC 8693, section 2.2.2.
+    """
+
+    def __init__(self, error: str, reason: str) -> None:
+        super().__init__(reason, error=error, reason=reason)
         self.error = error
 
 
 class AccessDenied(RegistryError):
     """A request of someone who may not do what it asks for."""
 
-    def __init__(self, reason: str, *, repository: str | None = None) -> None:
-        super().__init__(reason, reason=reason, repository=repository)
+    def __init__(self, reason: str, *, repository: str | None = None, **detail: str | None) -> None:
+        super().__init__(reason, reason=reason, repository=repository, **detail)
+
+
+class TagImmutable(AccessDenied):
+    """A tag that may be created once, and points elsewhere already, or is to be removed."""
+
+    def __init__(self, *, name: str, tag: str, digest: str) -> None:
+        reason = f"tag {tag} is write-once and points to {digest}"
+        super().__init__(reason, repository=name, tag=tag, digest=digest)
 
 
 class AccessUnavailable(RegistryError):

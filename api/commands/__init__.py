@@ -7,8 +7,10 @@ import typer
 
 from api.commands.config import config
 from api.commands.copy import copy
+from api.commands.policy import policy
 from api.commands.serve import serve
 from api.commands.uploads import uploads
+from api.commands.users import users
 
 __all__ = ["app", "main"]
 
@@ -23,6 +25,8 @@ app.command()(serve)
 app.command()(config)
 app.command()(copy)
 app.add_typer(uploads)
+app.add_typer(users)
+app.add_typer(policy)
 
 
 def _print_version(value: bool) -> None:

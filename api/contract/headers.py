@@ -25,9 +25,11 @@ __all__ = [
     "STORE_LOCATION",
     "SUBJECT",
     "TAGS",
+    "TOKEN_CACHE_CONTROL",
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
+    "WWW_AUTHENTICATE",
     "HeaderField",
 ]
 
@@ -212,6 +214,24 @@ RETRY_AFTER = HeaderField(
     example=5,
 )
 
+WWW_AUTHENTICATE = HeaderField(
+    name="WWW-Authenticate",
+    key="WwwAuthenticate",
+    description="How to prove who one is: by a password (`Basic`), or by a token (`Bearer`) that "
+    "the `realm` gives for this `service` and `scope`.",
+    example='Bearer realm="https://registry.example/token",service="registry.example",'
+    'scope="repository:team/app:pull"',
+    pattern="^(Basic|Bearer) realm=",
+)
+
+TOKEN_CACHE_CONTROL = HeaderField(
+    name="Cache-Control",
+    key="TokenCacheControl",
+    description="A token is kept by nobody but the client; keys are good for some minutes.",
+    example="no-store",
+    pattern="^(no-store|max-age=[0-9]+)$",
+)
+
 FIELDS = (
     ACCEPT_RANGES,
     ALLOW,
@@ -231,8 +251,10 @@ FIELDS = (
     STORE_LOCATION,
     SUBJECT,
     TAGS,
+    TOKEN_CACHE_CONTROL,
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,
+    WWW_AUTHENTICATE,
 )
 """All of them."""

@@ -3,5 +3,6 @@
 from api.models.catalog import Catalog
 from api.models.errors import ErrorItem, ErrorList
 from api.models.tags import TagList
+from api.models.token import KeySet, TokenAnswer, TokenError
 
-__all__ = ["Catalog", "ErrorItem", "ErrorList", "TagList"]
+__all__ = ["Catalog", "ErrorItem", "ErrorList", "KeySet", "TagList", "TokenAnswer", "TokenError"]

@@ -2,12 +2,23 @@
 
 from fastapi import APIRouter
 
-from api.routes import base, blobs, catalog, docs, health, manifests, referrers, tags, uploads
+from api.routes import (
+    base,
+    blobs,
+    catalog,
+    docs,
+    health,
+    manifests,
+    referrers,
+    tags,
+    token,
+    uploads,
+)
 
 __all__ = ["protocol_routes", "router"]
 
 router = APIRouter()
-for _part in (base, docs, health, catalog, uploads, blobs, manifests, referrers, tags):
+for _part in (base, docs, health, token, catalog, uploads, blobs, manifests, referrers, tags):
     router.include_router(_part.router)
 
 protocol_routes = [

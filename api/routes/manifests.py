@@ -8,6 +8,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.access import needs
+from api.access.write_once import refuse_removal, setting_tags
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -18,7 +20,13 @@ from api.contract.headers import (
     SUBJECT,
     TAGS,
 )
-from api.dependencies import CurrentRepository, CurrentSettings, DeleteAllowed, ManifestReference
+from api.dependencies import (
+    CurrentAccess,
+    CurrentRepository,
+    CurrentSettings,
+    DeleteAllowed,
+    ManifestReference,
+)
 from api.errors import BodyOverdue, TooManyTags
 from api.headers import (
     API_VERSION,
@@ -37,6 +45,7 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     OperationUnsupported,
     SizeInvalid,
@@ -44,6 +53,7 @@ from core.errors import (
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
+from core.manifest.schema1 import SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -69,7 +79,7 @@ _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
 _UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
 _REFUSED = (
     *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
-    *(ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
+    *(ManifestUnverified, ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
 )
 
 
@@ -82,6 +92,7 @@ _REFUSED = (
         errors(*_UNKNOWN),
     ),
 )
+@needs("pull")
 async def get_manifest(
     repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -104,6 +115,7 @@ async def get_manifest(
         errors(*_UNKNOWN, body=False),
     ),
 )
+@needs("pull")
 async def head_manifest(
     repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -127,10 +139,12 @@ async def head_manifest(
     ),
     openapi_extra=manifest_body(),
 )
+@needs("pull", "push")
 async def put_manifest(
     request: Request,
     repository: CurrentRepository,
     settings: CurrentSettings,
+    access: CurrentAccess,
     reference: ManifestReference,
     content_type: Annotated[
         str | None,
@@ -154,12 +168,30 @@ async def put_manifest(
     if len(tag) > settings.manifests.max_tags_per_push:
         raise TooManyTags(limit=settings.manifests.max_tags_per_push)
     extra_tags = [Tag.parse(text) for text in tag]
+    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
+    tags = list(dict.fromkeys(tags))
+    if tags:
+        access.require("tag", str(repository.name))
     payload = await read_body(
         request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
     )
-    manifest = await _parse(payload, parse_media_type(content_type), reference)
-    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
-    await repository.manifests.put(manifest, list(dict.fromkeys(tags)))
+    media_type = parse_media_type(content_type)
+    manifest: Manifest | SignedManifest
+    if await _is_signed_image(payload, media_type):
+        manifest = await repository.manifests.read_signed(payload, reference)
+    else:
+        manifest = await _parse(payload, media_type, reference)
+    async with setting_tags(repository, access, tags, manifest.digest):
+        if isinstance(manifest, SignedManifest):
+            await repository.manifests.put_signed(manifest, tags)
+        else:
+            await repository.manifests.put(manifest, tags)
+    access.note(
+        "push",
+        repository=str(repository.name),
+        digest=str(manifest.digest),
+        tags=[str(one) for one in tags],
+    )
     headers = {
         **API_VERSION,
         "Location": manifest_location(repository.name, manifest.digest),
@@ -181,16 +213,27 @@ async def put_manifest(
         answer(202, "The tag or the manifest is gone."), errors(*_UNKNOWN, OperationUnsupported)
     ),
 )
-async def delete_manifest(repository: CurrentRepository, reference: ManifestReference) -> Response:
+@needs("delete")
+async def delete_manifest(
+    repository: CurrentRepository, access: CurrentAccess, reference: ManifestReference
+) -> Response:
     """Remove a tag, or a manifest with all tags that point to it.
 
     Spec: distribution-spec 1.1, "Deleting tags", "Deleting Manifests" (end-9).
     """
+    await refuse_removal(repository, access, reference)
     if isinstance(reference, Tag):
         await repository.tags.remove(reference)
     else:
         await repository.manifests.delete(reference)
+    access.note("delete", repository=str(repository.name), reference=str(reference))
     return Response(status_code=202, headers=API_VERSION)
+
+
+async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
+    if len(payload) <= _INLINE_BYTES:
+        return is_signed_image(payload, media_type)
+    return await to_thread.run_sync(is_signed_image, payload, media_type)
 
 
 async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:

@@ -293,7 +293,7 @@ def test_no_pattern_takes_long_to_match() -> None:
         ({"name": "github:{repository"}, "a claim is put in as"),
         ({"name": ""}, "a claim is put in as"),
         ({"repositories": ["ci/**/{repository}"]}, "last component"),
-        ({"repositories": ["CI/{repository}"]}, "a pattern of repositories"),
+        ({"repositories": ["CI/{repository}"]}, "names of repositories"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(change: dict[str, Any], said: str) -> None:

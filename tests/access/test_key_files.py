@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from joserfc.jwk import ECKey, OKPKey
+from structlog.typing import EventDict
 
 from core.access.tokens import JoinedKeys, KeyFile, RootCertificates, parse_key_set
 from core.access.tokens.watched_file import WatchedFile
@@ -123,7 +124,7 @@ async def test_a_file_that_was_put_in_place_of_another_with_its_time_and_size_is
 
 @pytest.mark.parametrize("fault", ["missing", "large", "faulty", "directory"])
 async def test_what_was_read_stays_in_force_while_the_file_is_of_no_use(
-    tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, fault: str, logs: list[EventDict]
 ) -> None:
     path, clock = tmp_path / "file", Clock()
 
@@ -142,9 +143,7 @@ async def test_what_was_read_stays_in_force_while_the_file_is_of_no_use(
         path.write_bytes(b"fault" if fault == "faulty" else b"n" * 11)
     for clock.seconds in (1, 2, 3):
         assert await file.get() == b"one"
-    lines = [line for line in capsys.readouterr().out.splitlines() if "cannot be used" in line]
-    assert len(lines) == 1
-    assert str(path) in lines[0]
+    assert [line["path"] for line in logs if "cannot be used" in line["event"]] == [str(path)]
     if fault == "directory":
         path.rmdir()
     path.write_bytes(b"two")

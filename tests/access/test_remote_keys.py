@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 import respx
+from structlog.typing import EventDict
 
 from core.access.tokens.issuer_client import Document, IssuerClient, check_address
 from core.access.tokens.remote_keys import RemoteKeys
@@ -109,7 +110,7 @@ async def test_a_set_that_is_not_fresh_is_used_while_another_is_fetched(
 
 
 async def test_the_old_set_stays_in_force_while_the_issuer_is_away(
-    keys: RemoteKeys, published: Published, clock: Clock, capsys: pytest.CaptureFixture[str]
+    keys: RemoteKeys, published: Published, clock: Clock, logs: list[EventDict]
 ) -> None:
     assert await keys.find("one")
     good, published.content = published.content, None
@@ -118,7 +119,7 @@ async def test_the_old_set_stays_in_force_while_the_issuer_is_away(
         assert await keys.find("one")
         await settled()
     assert published.fetched == 4
-    assert capsys.readouterr().out.count("the keys of an issuer cannot be had") == 3
+    assert [line["event"] for line in logs] == ["the keys of an issuer cannot be had"] * 3
     with pytest.raises(AccessUnavailable, match="the keys of issuer cannot be had: nobody there"):
         await keys.find("two")
     published.content = good

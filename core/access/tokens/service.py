@@ -1,0 +1,210 @@
+"""`TokenService`: answers those who ask for tokens.
+
+Spec: distribution, "Token Authentication Specification" and "OAuth2 Token Authentication".
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeAlias
+
+from core.access.basic import parse_basic
+from core.access.controller import Asker, CredentialsInvalid
+from core.access.principal import ANONYMOUS, Principal
+from core.access.resources import Access, parse_scope
+from core.access.throttle import LoginThrottle, NoThrottle
+from core.access.tokens.identity import Identity
+from core.access.tokens.issuing import AccessToken, TokenIssuer
+from core.access.tokens.logins import WORKLOAD_USER, Logins
+from core.access.tokens.refreshing import REFRESH_PREFIX, RefreshTokens
+from core.access.tokens.signing import SigningKeys
+from core.errors import TokenRequestInvalid
+
+__all__ = ["IssuedTokens", "Rules", "TokenService", "limit_access"]
+
+Rules: TypeAlias = Callable[[Principal, Access], Access | None]
+"""Returns those of the actions that the rules allow; None if there are none."""
+
+_TOKEN_ACTIONS = ("pull", "push", "delete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedTokens:
+    """What somebody gets who asked for a token.
+
+    Attributes:
+        access: the token.
+        refresh: with which to come again; None where none was asked for or is given.
+    """
+
+    access: AccessToken
+    refresh: str | None = field(repr=False)
+
+
+class TokenService:
+    """Gives tokens to those who log in, and to everybody else what anybody may have.
+
+    Every method raises `AccessUnavailable` or `DriverError` where the registry cannot find out
+    what it has to know, and whatever the throttle raises where there were too many attempts.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: Sequence[str],
+        logins: Logins,
+        keys: SigningKeys,
+        issuer: TokenIssuer,
+        refresh_tokens: RefreshTokens,
+        allowed: Rules,
+        throttle: LoginThrottle | None = None,
+    ) -> None:
+        """Answer for these.
+
+        Args:
+            services: that tokens are made for; the first is this registry.
+            logins: find out who asks.
+            keys: of the issuer.
+            issuer: makes access tokens.
+            refresh_tokens: makes the others.
+            allowed: the rules.
+            throttle: slows down those who guess.
+        """
+        self._services = tuple(services)
+        self._logins = logins
+        self._keys = keys
+        self._issuer = issuer
+        self._refresh_tokens = refresh_tokens
+        self._allowed = allowed
+        self._throttle = NoThrottle() if throttle is None else throttle
+
+    async def identify(self, asker: Asker) -> Identity:
+        """Return who asks, by the scheme Basic or a client certificate; anybody without either.
+
+        Raises:
+            CredentialsInvalid: there are credentials, and they prove nothing here.
+        """
+        if asker.authorization is None:
+            if asker.common_name is not None:
+                return self._logins.certify(asker.common_name, asker.organizations)
+            return Identity(principal=ANONYMOUS)
+        scheme, _, credentials = asker.authorization.partition(" ")
+        if scheme.lower() != "basic":
+            raise CredentialsInvalid("a token is asked for with a password")
+        user, password = parse_basic(credentials.strip())
+        return await self.log_in(user, password, asker.address)
+
+    async def log_in(self, user: str, password: str, address: str | None) -> Identity:
+        """Return who has this password.
+
+        A job that cannot ask for an ID token again logs in with a refresh token in its place.
+
+        Raises:
+            CredentialsInvalid: nobody of this name has.
+        """
+        if user == WORKLOAD_USER and password.startswith(REFRESH_PREFIX):
+            return await self.log_in_again(password, self._services[0], address)
+        return await self._try(partial(self._logins.log_in, user, password), address, user)
+
+    async def log_in_workload(self, token: str, address: str | None) -> Identity:
+        """Return the workload that a token of another issuer is of.
+
+        Raises:
+            CredentialsInvalid: it is of none.
+        """
+        attempt = partial(self._logins.log_in_workload, token)
+        return await self._try(attempt, address, WORKLOAD_USER)
+
+    async def log_in_again(self, token: str, service: str, address: str | None) -> Identity:
+        """Return who a refresh token is of.
+
+        Raises:
+            CredentialsInvalid: it is none, or has ended.
+        """
+        return await self._try(partial(self._resume, token, service), address, None)
+
+    def check_service(self, service: str | None) -> str:
+        """Return the service that a token is asked for; this registry if none is named.
+
+        Raises:
+            TokenRequestInvalid: no tokens are made for it.
+        """
+        if service is None:
+            return self._services[0]
+        if service not in self._services:
+            raise TokenRequestInvalid("invalid_target", "no tokens are made for this service")
+        return service
+
+    async def issue(
+        self, identity: Identity, service: str, scopes: Sequence[str], *, offline: bool
+    ) -> IssuedTokens:
+        """Return a token for as much of the scopes as the rules allow, which may be nothing.
+
+        Args:
+            identity: who asks.
+            service: as `check_service` returns it.
+            scopes: as they were sent.
+            offline: whether a refresh token is asked for too.
+
+        Raises:
+            TokenRequestInvalid: a scope is outside the grammar.
+            CredentialsInvalid: the login has ended meanwhile.
+        """
+        try:
+            wanted = parse_scope(" ".join(scopes))
+        except ValueError as error:
+            raise TokenRequestInvalid("invalid_scope", str(error)) from None
+        access = limit_access(identity.principal, wanted, self._allowed)
+        token = await self._issuer.issue(identity, service, access)
+        refresh = await self._refresh_tokens.issue(identity, service) if offline else None
+        return IssuedTokens(access=token, refresh=refresh)
+
+    async def key_set(self) -> Mapping[str, object]:
+        """Return the keys that tokens are signed with now, or were. Spec: RFC 7517, section 5."""
+        return {"keys": [key.public() for key in await self._keys.list_keys()]}
+
+    async def _resume(self, token: str, service: str) -> Identity:
+        return await self._logins.resume(await self._refresh_tokens.read(token, service))
+
+    async def _try(
+        self, attempt: Callable[[], Awaitable[Identity]], address: str | None, user: str | None
+    ) -> Identity:
+        await self._throttle.check(address, user)
+        try:
+            identity = await attempt()
+        except CredentialsInvalid:
+            await self._throttle.failed(address, user)
+            raise
+        await self._throttle.succeeded(address, user)
+        return identity
+
+
+def limit_access(
+    principal: Principal, wanted: Sequence[Access], allowed: Rules
+) -> tuple[Access, ...]:
+    """Return what of `wanted` both the rules and the grants of the principal allow."""
+    found = []
+    for access in wanted:
+        actions = access.actions
+        if access.type == "repository":
+            if "*" in actions:
+                actions = _TOKEN_ACTIONS
+            if principal.grants is not None:
+                grants = principal.grants
+                actions = tuple(
+                    action
+                    for action in actions
+                    if any(grant.allows(action, access.name) for grant in grants)
+                )
+        asked = replace(access, actions=actions)
+        answer = allowed(principal, asked) if actions else None
+        if answer is not None:
+            # Whatever the rules say, nobody is given what was not asked for.
+            given = tuple(action for action in asked.actions if _has(answer, action))
+            if given:
+                found.append(replace(access, actions=given))
+    return tuple(found)
+
+
+def _has(access: Access, action: str) -> bool:
+    return action in access.actions or "*" in access.actions
