@@ -283,6 +283,8 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     if fault["type"] == "extra_forbidden":
         siblings = _keys_at(key[:-1])
         return f"{where}: unknown key, expected one of {', '.join(siblings)}"
+    if fault["type"] == "missing":
+        return f"{where}: is missing"
     got = shown(key, fault["input"])
     if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
         return f"{where}: expected a table, got {got!r}"

@@ -136,7 +136,6 @@ class IssuerSettings(Group):
         json_schema_extra=about(unit="", off=""),
     )
     audiences: TextList = Field(
-        min_length=1,
         description="Of which a token has to name one as `aud`, such as the URL of this registry.",
         json_schema_extra=about(unit="", off=""),
     )
@@ -153,6 +152,13 @@ class IssuerSettings(Group):
 
     _check_algorithms = field_validator("algorithms")(_check_algorithms)
     _check_jwks = field_validator("jwks")(_check_key_set)
+
+    @field_validator("audiences")
+    @classmethod
+    def _check_audiences(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("at least one, so that tokens for others are not taken")
+        return value
 
     @field_validator("url")
     @classmethod

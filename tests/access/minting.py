@@ -138,6 +138,7 @@ class Terms(TypedDict, total=False):
     days: tuple[int, int]
     cert_sign: bool
     constraints: bool
+    now: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,16 +184,17 @@ def _signed(
     days: tuple[int, int] = (-1, 1),
     cert_sign: bool | None = None,
     constraints: bool = True,
+    now: float = NOW,
 ) -> x509.Certificate:
-    now = datetime.fromtimestamp(NOW, UTC)
+    today = datetime.fromtimestamp(now, UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .issuer_name(_name(issuer))
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=days[0]))
-        .not_valid_after(now + timedelta(days=days[1]))
+        .not_valid_before(today + timedelta(days=days[0]))
+        .not_valid_after(today + timedelta(days=days[1]))
     )
     if ca is None:
         ca = name == issuer

@@ -79,6 +79,12 @@ async def test_other_credentials_prove_nothing(file: Path, authorization: str) -
     assert "YW5u" not in str(caught.value)
 
 
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "Bearer:", "DPoP"])
+async def test_a_good_token_of_another_scheme_proves_nothing(file: Path, scheme: str) -> None:
+    with pytest.raises(CredentialsInvalid, match="only bearer tokens are taken"):
+        await controller(file).identify(bearer(scheme=scheme))
+
+
 async def test_a_malformed_access_claim_refuses_the_token(file: Path) -> None:
     with pytest.raises(CredentialsInvalid, match="access claim"):
         await controller(file).identify(bearer(good_claims(access="all")))

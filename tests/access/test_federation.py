@@ -186,6 +186,30 @@ async def test_the_first_rule_that_is_for_a_workload_decides(tmp_path: Path) -> 
     assert said.endswith("rule 1 by the claim ref, rule 2 by the claim ref")
 
 
+async def test_a_rule_is_for_the_workloads_of_its_own_issuer_only(tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_bytes(jwk_set(SIGNER.jwk()))
+    other = "https://other.example.com"
+    issuers = [
+        TrustedIssuer(url=url, audiences=[AUDIENCE], keys=KeyFile(tmp_path / "jwks.json"))
+        for url in (ISSUER, other)
+    ]
+    theirs = replace(RULE, issuer=other, name="theirs", claims={"ref": "refs/tags/*"})
+    federation = Federation(issuers, [RULE, theirs], clock=lambda: NOW)
+    assert (await federation.identify(token())).name == "github:octo/app"
+    said = "no rule is for this token: rule 2 by the claim ref"
+    assert await refusal(federation, token(iss=other)) == said
+    assert (await federation.identify(token(iss=other, ref="refs/tags/v1"))).name == "theirs"
+    said = await refusal(Federation(issuers, [], clock=lambda: NOW), token())
+    assert said == "no rule is for this token: its issuer has none"
+
+
+@pytest.mark.parametrize("actor", ["a\nb", "a\x00", "\x1b[0m", "a" * 256])
+async def test_a_workload_has_a_name_that_can_be_printed(tmp_path: Path, actor: str) -> None:
+    rule = replace(RULE, name="{actor}", repositories=["ci/*"])
+    said = await refusal(federation_of(tmp_path, rule), token(actor=actor))
+    assert said == "rule 1: the claims make no name that can be printed"
+
+
 async def test_a_rule_that_cannot_be_followed_is_not_passed_over(tmp_path: Path) -> None:
     federation = federation_of(tmp_path, RULE, replace(RULE, repositories=["**"]))
     said = await refusal(federation, token(repository="octo/App"))

@@ -81,6 +81,12 @@ def test_a_set_has_a_largest_number_of_keys() -> None:
         parse_key_set(jwk_set(*[SIGNER.jwk()] * 257))
 
 
+def test_few_keys_may_share_a_name() -> None:
+    assert len(parse_key_set(jwk_set(*[SIGNER.jwk()] * 8))["key-1"]) == 8
+    with pytest.raises(ValueError, match="more than 8 keys have one kid"):
+        parse_key_set(jwk_set(*[SIGNER.jwk()] * 9))
+
+
 async def test_a_file_is_read_again_within_a_second_of_its_change(tmp_path: Path) -> None:
     path, clock, read = tmp_path / "file", Clock(), []
 

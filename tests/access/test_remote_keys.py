@@ -128,6 +128,22 @@ async def test_the_old_set_stays_in_force_while_the_issuer_is_away(
     assert await keys.find("one")
 
 
+async def test_an_issuer_that_was_away_is_asked_again_soon(
+    keys: RemoteKeys, published: Published, clock: Clock
+) -> None:
+    assert await keys.find("one")
+    good, published.content = published.content, None
+    clock.seconds = 601
+    assert await keys.find("one")
+    await settled()
+    published.content = good
+    for second, fetched in ((610, 2), (611, 3), (1200, 3)):
+        clock.seconds = second
+        assert await keys.find("one")
+        await settled()
+        assert published.fetched == fetched
+
+
 async def test_a_set_that_is_of_no_use_takes_the_place_of_none(
     keys: RemoteKeys, published: Published, clock: Clock
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from api.settings import LoadedSettings, Settings, SettingsError, load_settings_
 from api.settings_access_tokens import ExternalTokenSettings, FederationSettings
 from api.settings_groups import Group
 from api.settings_report import setting_rows
-from core.access import Asker
-from tests.access.minting import Authority, Signer, jwk_set, mint, pem
+from core.access import Asker, CredentialsInvalid
+from tests.access.minting import Authority, Signer, jwk_set, mint, pem, x5c
 from tests.servers.issuer import Issuer, running_issuer
 
 __all__: list[str] = []
@@ -115,9 +116,10 @@ def test_what_is_set_is_shown_as_it_is_since_none_of_it_is_secret() -> None:
         ("[[access.federation.rules]]", "[[access.federation.rule]]", "rule: unknown key, expec"),
         ('issuer = "https://auth', 'issuers = "https://auth', "issuers: unknown key, expected"),
         ('url = "https', 'url = "http', "issuers.0.url: expected https, or http to a loopback"),
-        ('audiences = ["https://registry.example.com"]', "audiences = []", "issuers.0.audiences"),
+        ('audiences = ["https://registry.example.com"]', "audiences = []", "expected at least one"),
         ('"octo/{repository:lower}/**"', '"octo/**/x"', "rules.0: expected `**` to be"),
         ('jwks = "/etc', 'jwks = "http://auth.example.com/etc', "access.token.jwks: expected htt"),
+        ('name = "github', 'nome = "github', "rules.0.name: is missing"),
         ('realm = "https:', 'realm = "ftp:', "access.token.realm: expected "),
         ("[access.token]", '[access.token]\nalgorithms = ["HS256"]', "expected some of ES256"),
         (
@@ -215,6 +217,22 @@ async def test_without_audiences_tokens_are_for_the_service(tmp_path: Path) -> N
     claims = {"iss": SERVER["issuer"], "aud": SERVER["service"], "sub": "ann", "exp": 2**40}
     principal = await controller.identify(Asker(authorization=f"Bearer {mint(signer, claims)}"))
     assert principal.name == "ann"
+
+
+async def test_the_controller_takes_chains_algorithms_and_leeway_as_set(tmp_path: Path) -> None:
+    now = time.time()
+    root, signer = Authority.root(now=now), Signer()
+    leaf = root.issue("leaf", signer.private.public_key(), now=now)
+    (tmp_path / "roots.pem").write_bytes(pem(root.certificate))
+    claims = {"iss": SERVER["issuer"], "aud": SERVER["service"], "sub": "ann", "exp": now - 30}
+    asker = Asker(authorization=f"Bearer {mint(signer, claims, {'x5c': x5c(leaf)})}")
+    settings = {**SERVER, "root_certificates": "roots.pem"}
+    controller = make_external_tokens(ExternalTokenSettings.model_validate(settings))
+    assert (await controller.identify(asker)).name == "ann"
+    for change in ({"leeway_seconds": 10}, {"algorithms": ["RS256"]}):
+        other = ExternalTokenSettings.model_validate({**settings, **change})
+        with pytest.raises(CredentialsInvalid):
+            await make_external_tokens(other).identify(asker)
 
 
 async def test_the_federation_finds_keys_wherever_the_settings_say(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from core.access.controller import Asker, Challenge, CredentialsInvalid
 from core.access.principal import ANONYMOUS, Principal
@@ -131,4 +132,4 @@ class ExternalTokens:
 
     def _claims(self, token: VerifiedToken) -> Mapping[str, str]:
         found = {name: scalar_text(claim_at(token.claims, name)) for name in self._server.claims}
-        return {name: text for name, text in found.items() if text is not None}
+        return MappingProxyType({name: text for name, text in found.items() if text is not None})
