@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
     AccessUnavailable,
-    AuthenticationRequired,
     BlobUnknown,
     DigestMismatch,
     DriverUnavailable,
+    LoginRefused,
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestTooLarge,
@@ -89,11 +89,11 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 
 _EXAMPLES: tuple[RegistryError, ...] = (
     AccessUnavailable("not told to clients"),
-    AuthenticationRequired("the user, password or token is wrong, or has ended"),
     BlobUnknown(digest=DIGEST, name=NAME),
     BodyOverdue(60),
     DigestMismatch(expected=DIGEST, actual=_OTHER_DIGEST),
     DriverUnavailable("/", "not told to clients"),
+    LoginRefused("the user, password or token is wrong, or has ended"),
     ManifestBlobUnknown(digest=DIGEST, field="layers[0]"),
     ManifestInvalid("Field required", field="layers[0].size"),
     ManifestTooLarge(limit=4 * 1024 * 1024),

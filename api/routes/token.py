@@ -19,7 +19,6 @@ from core.access.resources import format_scope
 from core.access.tokens.service import IssuedTokens, TokenService
 from core.errors import (
     AccessUnavailable,
-    AuthenticationRequired,
     LoginRefused,
     RegistryError,
     TokenRequestInvalid,
@@ -38,7 +37,7 @@ _SUBJECT_TYPES: Final = {
 _YES: Final = "true"
 _KEPT_SECONDS = 300
 _NO_STORE: Final = {**API_VERSION, "Cache-Control": "no-store"}
-_REFUSED = "the user, password or token is wrong, or has ended"
+_REFUSED = ERROR_TABLE[LoginRefused].message
 
 _ANSWERED = answer(200, "A token.", TOKEN_CACHE_CONTROL, content=document(TokenAnswer))
 
@@ -59,8 +58,8 @@ Tokens = Annotated[TokenService, Depends(_get_tokens)]
     responses=answers(
         _ANSWERED,
         errors(
-            *(TokenRequestInvalid, AuthenticationRequired, AccessUnavailable),
-            fields={ERROR_TABLE[AuthenticationRequired].status: (BASIC_CHALLENGE,)},
+            *(TokenRequestInvalid, LoginRefused, AccessUnavailable),
+            fields={ERROR_TABLE[LoginRefused].status: (BASIC_CHALLENGE,)},
         ),
     ),
 )
@@ -126,7 +125,7 @@ async def post_token(request: Request, tokens: Tokens, settings: CurrentSettings
         form = await read_form(request, settings.uploads.body_timeout_seconds)
         return await _grant(tokens, form, _asker(request).address)
     except CredentialsInvalid:
-        return _refuse(AuthenticationRequired, "invalid_grant", _REFUSED)
+        return _refuse(LoginRefused, "invalid_grant", _REFUSED)
     except TokenRequestInvalid as error:
         return _refuse(TokenRequestInvalid, error.error, error.message)
 
