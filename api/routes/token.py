@@ -111,7 +111,10 @@ async def get_token(
     operation_id="postToken",
     responses=answers(
         _ANSWERED,
-        errors(TokenRequestInvalid, BodyOverdue, AccessUnavailable),
+        errors(
+            *(TokenRequestInvalid, BodyOverdue, AccessUnavailable),
+            fields={ERROR_TABLE[TokenRequestInvalid].status: (TOKEN_CACHE_CONTROL,)},
+        ),
     ),
     openapi_extra=form_body(),
 )
