@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access import needs_nothing, undeclared
 from api.access.gate import Gate
-from api.access.opening import open_access
+from api.access.opening import Job, open_access
 from api.access.policies import Policies
 from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
@@ -20,6 +20,7 @@ from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.forwarded import ForwardedMiddleware
 from api.lean import LeanRouter
+from api.limits import LimitsMiddleware, create_limiter
 from api.logging import configure_logging
 from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
@@ -30,6 +31,7 @@ from api.watch import FileWatch
 from core.access.state import AccessState
 from core.access.state_directory import open_state_directory
 from core.drivers import CheckedDriver, StorageDriver, create_driver
+from core.manifest.schema1 import PrivateKey
 from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
 from core.storage.purging import PeriodicPurge
 from core.storage.redis_cache import RedisDescriptorCache
@@ -90,37 +92,22 @@ def create_app(
     elif not isinstance(driver, CheckedDriver):
         driver = CheckedDriver(driver)
 
+    limiter = create_limiter(settings.limits)
+
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if owned:
                 stack.push_async_callback(driver.aclose)
-            descriptors = _create_descriptor_cache(settings.cache)
-            stack.push_async_callback(descriptors.aclose)
-            registry = Registry(
-                driver,
-                missing_references=settings.manifests.missing_references,
-                descriptors=descriptors,
-                manifest_cache=ManifestCache(settings.cache.manifest_bytes),
-                schema1=settings.manifests.schema1,
-                schema1_key=schema1_key,
-            )
-            watch, policies = FileWatch(), Policies(settings)
-            if policies.file is not None:
-                watch.add(policies.file, policies.reload)
-            state = _open_access_state(settings, driver, stack)
-            access = await open_access(settings, policies, state, watch, stack)
-            app.gate = access.gate
-            app.state.moorage = RegistryState(
-                registry=registry, settings=settings, policies=policies, tokens=access.tokens
-            )
+            if limiter is not None:
+                stack.push_async_callback(limiter.aclose)
+            jobs = await _open(app, settings, driver, schema1_key, stack)
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
-            tasks.start_soon(watch.run)
-            for task in access.tasks:
-                tasks.start_soon(task)
-            if settings.uploads.purge_enabled:
-                tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
+            for job in jobs:
+                tasks.start_soon(job)
+            if limiter is not None:
+                tasks.start_soon(limiter.run)
             yield
             tasks.cancel_scope.cancel()
 
@@ -137,10 +124,44 @@ def create_app(
     app.add_middleware(ErrorBoundary)
     # Before FastAPI's own middleware, all of which only the requests that it answers pass.
     lean = LeanRouter(app.serve_slowly, protocol_routes)
-    app.front = AccessLogMiddleware(ErrorBoundary(lean), settings.log)
+    inner = lean if limiter is None else LimitsMiddleware(lean, limiter)
+    app.front = AccessLogMiddleware(ErrorBoundary(inner), settings.log)
     if ForwardedMiddleware.is_needed(settings.server):
         app.front = ForwardedMiddleware(app.front, settings.server)
     return app
+
+
+async def _open(
+    app: Application,
+    settings: Settings,
+    driver: StorageDriver,
+    schema1_key: PrivateKey | None,
+    stack: AsyncExitStack,
+) -> list[Job]:
+    """Open what requests are served with, and return what is to run meanwhile."""
+    descriptors = _create_descriptor_cache(settings.cache)
+    stack.push_async_callback(descriptors.aclose)
+    registry = Registry(
+        driver,
+        missing_references=settings.manifests.missing_references,
+        descriptors=descriptors,
+        manifest_cache=ManifestCache(settings.cache.manifest_bytes),
+        schema1=settings.manifests.schema1,
+        schema1_key=schema1_key,
+    )
+    watch, policies = FileWatch(), Policies(settings)
+    if policies.file is not None:
+        watch.add(policies.file, policies.reload)
+    state = _open_access_state(settings, driver, stack)
+    access = await open_access(settings, policies, state, watch, stack)
+    app.gate = access.gate
+    app.state.moorage = RegistryState(
+        registry=registry, settings=settings, policies=policies, tokens=access.tokens
+    )
+    jobs = [watch.run, *access.jobs]
+    if settings.uploads.purge_enabled:
+        jobs.append(_periodic_purge(driver, settings.uploads).run)
+    return jobs
 
 
 def _include_routes(app: FastAPI) -> None:

@@ -44,6 +44,7 @@ from core.errors import (
     StorageFull,
     TagInvalid,
     TokenRequestInvalid,
+    TooManyRequests,
     UploadBusy,
     UploadUnknown,
 )
@@ -139,6 +140,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     StorageFull: ErrorKind(507, "UNAVAILABLE", "the storage is full"),
     TagInvalid: ErrorKind(400, "TAG_INVALID", "invalid tag"),
     TokenRequestInvalid: ErrorKind(400, "UNSUPPORTED", "invalid request for a token"),
+    TooManyRequests: ErrorKind(429, "TOOMANYREQUESTS", "too many requests"),
     TooManyTags: ErrorKind(414, "TAG_INVALID", "too many tags"),
     UploadBusy: ErrorKind(409, "BLOB_UPLOAD_INVALID", "blob upload is in use"),
     UploadUnknown: ErrorKind(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
@@ -277,26 +279,26 @@ def _item(
 
 
 def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
+    headers: dict[str, str] = {}
     match error:
         case RangeInvalid():
             # Spec: "Pushing a blob in chunks": the client learns from where to go on.
             path = quote(request.url.path, safe="/")
-            return {
-                "Location": f"{path}?offset={error.offset}",
-                "Range": format_received(error.offset),
-            }
+            headers["Location"] = f"{path}?offset={error.offset}"
+            headers["Range"] = format_received(error.offset)
         case RangeNotSatisfiable():
-            return {"Content-Range": f"bytes */{error.size}"}
+            headers["Content-Range"] = f"bytes */{error.size}"
         case OperationUnsupported():
             # RFC 9110, section 15.5.6: a 405 tells what is allowed.
             allowed = [method for method in _list_methods(request) if method != request.method]
-            return {"Allow": ", ".join(allowed)}
-        case AuthenticationRequired():
-            return {} if error.challenge is None else {"WWW-Authenticate": error.challenge}
+            headers["Allow"] = ", ".join(allowed)
+        case AuthenticationRequired() if error.challenge is not None:
+            headers["WWW-Authenticate"] = error.challenge
+        case TooManyRequests():
+            headers["Retry-After"] = str(error.retry_after_seconds)
         case DriverError() | AccessUnavailable() if not isinstance(error, StorageFull):
-            return {"Retry-After": _RETRY_AFTER_SECONDS}
-        case _:
-            return {}
+            headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return headers
 
 
 def _list_methods(request: Request) -> list[str]:

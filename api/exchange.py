@@ -32,6 +32,8 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Of the request that is being served, for every line that is logged meanwhile."""
 
 _KEY = "moorage.exchange"
+_ACCEPT = b"accept"
+_SEVERAL = 2
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _RANDOM_BYTES = 12
 _REFRESH_IDS = 4096
@@ -42,7 +44,8 @@ class Exchange:
 
     Attributes:
         scope: of the request.
-        fields: of its header; of one that comes twice the first counts, as in FastAPI.
+        fields: of its header; of one that comes twice the first counts, as in FastAPI, but lines of
+            `Accept` are one list.
         request_id: the client's `X-Request-Id` if that is 1 to 128 printable ASCII characters,
             else a new one; it is answered as `X-Request-Id`.
         user_agent: as it was sent.
@@ -83,7 +86,10 @@ class Exchange:
         self.hung_up = False
         self.complete = False
         self.principal: Principal | None = None
-        fields = self.fields = dict(reversed(scope["headers"]))
+        fields = dict(reversed(scope["headers"]))
+        if len(fields) != len(scope["headers"]):
+            fields = _join_lists(scope, fields)
+        self.fields = fields
         self.user_agent = fields.get(b"user-agent", b"")
         request_id = fields.get(b"x-request-id")
         if request_id is None or _SANE_REQUEST_ID.fullmatch(request_id) is None:
@@ -150,6 +156,20 @@ class RequestIds:
             self._prefix = os.urandom(_RANDOM_BYTES).hex().encode()
         self._made += 1
         return b"%b%08x" % (self._prefix, self._made)
+
+
+def _join_lists(scope: Scope, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Make several lines of `Accept`, as which many clients send it, the one that they stand for.
+
+    Spec: RFC 9110, section 5.3.
+    """
+    lines = [value for name, value in scope["headers"] if name == _ACCEPT]
+    if len(lines) < _SEVERAL:
+        return fields
+    joined = b", ".join(lines)
+    others = [field for field in scope["headers"] if field[0] != _ACCEPT]
+    scope["headers"] = [*others, (_ACCEPT, joined)]
+    return {**fields, _ACCEPT: joined}
 
 
 def find_exchange(scope: Scope) -> Exchange:

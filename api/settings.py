@@ -35,6 +35,7 @@ from api.settings_groups import (
     ServerSettings,
     UploadsSettings,
 )
+from api.settings_limits import LimitsSettings
 from api.settings_lines import find_line
 from api.settings_policy import PolicySettings
 from api.settings_secrets import shown
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     lists: ListsSettings = ListsSettings()
     access: AccessSettings = AccessSettings()
     policy: PolicySettings = PolicySettings()
+    limits: LimitsSettings = LimitsSettings()
     log: LogSettings = LogSettings()
 
     _file: Path | None = PrivateAttr(default=None)

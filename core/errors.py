@@ -27,6 +27,7 @@
     ├── AccessDenied              someone who may not do this
     │   └── TagImmutable          nobody may: the tag stays where it is
     ├── AccessUnavailable         who asks cannot be found out now
+    ├── TooManyRequests           of one client, within a time or at once
     └── DriverError               what a storage driver raises, and all it raises
         ├── PathNotFound
         ├── PathInvalid
@@ -76,6 +77,7 @@ __all__ = [
     "TagImmutable",
     "TagInvalid",
     "TokenRequestInvalid",
+    "TooManyRequests",
     "UploadBusy",
     "UploadUnknown",
     "WriterBusy",
@@ -334,6 +336,20 @@ class TagImmutable(AccessDenied):
 
 class AccessUnavailable(RegistryError):
     """Who asks cannot be found out now; the text is for logs only."""
+
+
+class TooManyRequests(RegistryError):
+    """A client that has asked for more than its share, or too often for a password.
+
+    Attributes:
+        retry_after_seconds: how long to wait before asking again, in whole seconds from 1.
+    """
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"try again in {retry_after_seconds} seconds", retry_after_seconds=retry_after_seconds
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DriverError(RegistryError):

@@ -13,7 +13,9 @@ from api.access.needs import Needs
 from api.access.policies import Policies
 from api.access.remembered import Remembered
 from api.exchange import Exchange, find_exchange
-from core.access import ANONYMOUS, Access, AccessController, CredentialsInvalid, Principal
+from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
+from core.access.basic import parse_basic, split_credentials
+from core.access.throttle import LoginThrottle
 from core.access.upload_owners import UploadOwners
 from core.errors import AccessDenied, AuthenticationRequired, NameInvalid
 from core.storage import RepositoryName
@@ -47,6 +49,7 @@ class Gate:
         policies: Policies,
         audit: Audit,
         owners: UploadOwners,
+        throttle: LoginThrottle,
         *,
         token_realm: str | None = None,
         external_url: str | None = None,
@@ -58,6 +61,7 @@ class Gate:
             policies: say what they may do.
             audit: is told of what matters.
             owners: know whose an upload is.
+            throttle: slows down those who guess passwords.
             token_realm: where the registry's own tokens are given; None is the usual place.
             external_url: of the registry; None is as the client knows it.
         """
@@ -65,11 +69,17 @@ class Gate:
         self.policies = policies
         self.audit = audit
         self.owners = owners
+        self._throttle = throttle
         self._token_realm = token_realm
         self._external_url = external_url
         self._remembered = Remembered()
         self._admitted: dict[tuple[Principal, Needs, str], None] = {}
         self._generations = (controller.generation, policies.generation)
+
+    def find_subject(self, scope: Scope) -> str | None:
+        """Return who sends a request if that is remembered, and is somebody in particular."""
+        principal = self._find_known(scope, find_exchange(scope))
+        return None if principal is None or principal.kind == "anonymous" else principal.subject
 
     def admits(self, scope: Scope, needs: Needs, repository: str) -> bool:
         """Say whether it is known that this request may pass; if not, `admit` finds out."""
@@ -92,6 +102,7 @@ class Gate:
             AuthenticationRequired: it does not tell who sends it, or not enough.
             AccessDenied: who sends it may not do this.
             AccessUnavailable: that cannot be found out now.
+            TooManyRequests: there were too many wrong passwords.
         """
         if needs.kind == "nothing":
             return
@@ -211,7 +222,7 @@ class Gate:
                 raise CredentialsInvalid("there is more than one Authorization header")
             if asker.authorization is None and asker.common_name is not None:
                 return Principal.certified(asker.common_name, asker.organizations)
-            principal = await self.controller.identify(asker)
+            principal = await self._try(asker)
         except CredentialsInvalid as error:
             raise self.unproven(
                 scope, wanted, error.reason, error="invalid_token", claimed=error.user
@@ -222,6 +233,22 @@ class Gate:
             if principal.scope is None:
                 # Who shows a token has logged in where it was given.
                 self.audit.note(scope, "login", principal.subject)
+        return principal
+
+    async def _try(self, asker: Asker) -> Principal:
+        """Ask the controller, unless it is a password too many."""
+        scheme, encoded = split_credentials(asker.authorization or "")
+        if scheme != "basic":
+            # A token that is not good any more is no guess: clients find out by trying.
+            return await self.controller.identify(asker)
+        who = asker.address or "local", parse_basic(encoded)[0]
+        await self._throttle.check(*who)
+        try:
+            principal = await self.controller.identify(asker)
+        except CredentialsInvalid:
+            await self._throttle.failed(*who)
+            raise
+        await self._throttle.succeeded(*who)
         return principal
 
     def _require_catalog(

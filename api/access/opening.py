@@ -10,6 +10,7 @@ from api.access.audit import Audit
 from api.access.gate import Gate
 from api.access.policies import Policies
 from api.access.verifiers import make_external_tokens, make_federation
+from api.limits import create_login_throttle
 from api.settings import Settings, SettingsError
 from api.watch import FileWatch
 from core.access import AccessController
@@ -17,16 +18,17 @@ from core.access.htpasswd import PasswordFile
 from core.access.password_controller import PasswordController
 from core.access.password_users import PasswordUsers
 from core.access.state import AccessState
+from core.access.throttle import LoginThrottle
 from core.access.tokens.server import create_token_server
 from core.access.tokens.service import TokenService
 from core.access.upload_owners import UploadOwners
 
-__all__ = ["ENTRY_POINT_GROUP", "OpenAccess", "open_access"]
+__all__ = ["ENTRY_POINT_GROUP", "Job", "OpenAccess", "open_access"]
 
 ENTRY_POINT_GROUP = "moorage.access"
 """Other packages name their `AccessController` classes in this group."""
 
-Task = Callable[[], Coroutine[Any, Any, None]]
+Job = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,12 @@ class OpenAccess:
     Attributes:
         gate: asks who sends each request; None lets everybody do everything.
         tokens: gives tokens; None where others do, or nobody.
-        tasks: run until the service stops.
+        jobs: run until the service stops.
     """
 
     gate: Gate | None
     tokens: TokenService | None = None
-    tasks: tuple[Task, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +55,14 @@ class _Parts:
     state: AccessState
     watch: FileWatch
     stack: AsyncExitStack
+    throttle: LoginThrottle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
     controller: AccessController
     tokens: TokenService | None = None
-    tasks: tuple[Task, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
 
 async def open_access(
@@ -85,7 +88,16 @@ async def open_access(
     if settings.access.is_open:
         return OpenAccess(gate=None)
     name = settings.access.controller
-    parts = _Parts(settings=settings, policies=policies, state=state, watch=watch, stack=stack)
+    throttle = create_login_throttle(settings.limits)
+    stack.push_async_callback(throttle.aclose)
+    parts = _Parts(
+        settings=settings,
+        policies=policies,
+        state=state,
+        watch=watch,
+        stack=stack,
+        throttle=throttle,
+    )
     try:
         made = await _BUILT_IN.get(name, _make_foreign)(parts)
     except SettingsError:
@@ -98,10 +110,11 @@ async def open_access(
         policies,
         Audit(enabled=settings.log.audit),
         UploadOwners(await state.secret()),
+        throttle,
         token_realm=settings.access.tokens.realm,
         external_url=settings.server.external_url,
     )
-    return OpenAccess(gate=gate, tokens=made.tokens, tasks=made.tasks)
+    return OpenAccess(gate=gate, tokens=made.tokens, jobs=made.jobs)
 
 
 async def _make_passwords(parts: _Parts) -> _Made:
@@ -134,10 +147,11 @@ async def _make_own_tokens(parts: _Parts) -> _Made:
         allowed=parts.policies.limit,
         passwords=users,
         workloads=workloads,
+        throttle=parts.throttle,
         generation=lambda: 0 if users is None else users.generation,
     )
     parts.stack.push_async_callback(server.use.write)
-    return _Made(controller=server.controller, tokens=server.service, tasks=(server.use.run,))
+    return _Made(controller=server.controller, tokens=server.service, jobs=(server.use.run,))
 
 
 async def _make_foreign(parts: _Parts) -> _Made:

@@ -22,6 +22,7 @@ from core.errors import (
     DriverError,
     OperationUnsupported,
     RegistryError,
+    TooManyRequests,
 )
 from core.manifest import (
     DOCKER_MANIFEST_V1,
@@ -52,6 +53,7 @@ _FIELDS_OF_STATUS: Mapping[int, tuple[HeaderField, ...]] = {
     ERROR_TABLE[DriverError].status: (RETRY_AFTER,),
     ERROR_TABLE[OperationUnsupported].status: (ALLOW,),
     ERROR_TABLE[AuthenticationRequired].status: (WWW_AUTHENTICATE,),
+    ERROR_TABLE[TooManyRequests].status: (RETRY_AFTER,),
 }
 """Headers that every error of a status has."""
 
@@ -111,7 +113,9 @@ def errors(
         fields: headers that only the answers of one status have.
     """
     by_status: dict[int, dict[str, ErrorItem]] = {}
-    for kind in (*kinds, *_REFUSALS[guarded], *((DriverError,) if storage else ())):
+    # Limits are kept before any operation is known.
+    common = (TooManyRequests, *_REFUSALS[guarded], *((DriverError,) if storage else ()))
+    for kind in (*kinds, *common):
         entry = ERROR_TABLE[kind]
         example = find_error(kind)
         # Clients are told nothing of what happened in the storage.

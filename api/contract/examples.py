@@ -25,6 +25,7 @@ from core.errors import (
     StorageFull,
     TagInvalid,
     TokenRequestInvalid,
+    TooManyRequests,
     UploadBusy,
     UploadUnknown,
 )
@@ -141,6 +142,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     RangeNotSatisfiable("bytes=2-", size=2),
     SizeInvalid(expected=1024, actual=1000),
     StorageFull("/"),
+    TooManyRequests(retry_after_seconds=30),
     TagInvalid(".hidden", "a tag does not begin with a dot"),
     TokenRequestInvalid("invalid_scope", "a scope is of the form type:name:action,action"),
     TooManyTags(limit=100),

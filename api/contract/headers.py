@@ -29,6 +29,7 @@ __all__ = [
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
+    "VARY",
     "WWW_AUTHENTICATE",
     "HeaderField",
 ]
@@ -128,6 +129,13 @@ ETAG = HeaderField(
     description="The digest in quotes, for conditional requests.",
     example=f'"{DIGEST}"',
     pattern=f'^"{DIGEST_PATTERN}"$',
+)
+VARY = HeaderField(
+    name="Vary",
+    key="Vary",
+    description="Says that the answer depends on `Accept`, where images are converted.",
+    example="Accept",
+    always=False,
 )
 BLOB_LOCATION = HeaderField(
     name="Location",
@@ -255,6 +263,7 @@ FIELDS = (
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,
+    VARY,
     WWW_AUTHENTICATE,
 )
 """All of them."""

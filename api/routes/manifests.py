@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.accept import find_accepted
 from api.access import needs
 from api.access.write_once import refuse_removal, setting_tags
 from api.contract import answer, answers, errors, manifest_body, not_modified
@@ -19,6 +20,7 @@ from api.contract.headers import (
     MANIFEST_LOCATION,
     SUBJECT,
     TAGS,
+    VARY,
 )
 from api.dependencies import (
     CurrentAccess,
@@ -52,7 +54,7 @@ from core.errors import (
     StorageFull,
     TagInvalid,
 )
-from core.manifest import Manifest, parse_manifest
+from core.manifest import DOCKER_MANIFEST, OCI_MANIFEST, Manifest, parse_manifest
 from core.manifest.schema1 import SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
@@ -74,9 +76,18 @@ IfNoneMatch = Annotated[
     str | None, Header(description="Pull only what has not this ETag.", examples=[ETAG.example])
 ]
 
-_FIELDS = (DIGEST_OF_CONTENT, ETAG)
+Accept = Annotated[
+    str | None,
+    Header(
+        description="Types of manifests that the client understands.",
+        examples=[f"{OCI_MANIFEST}, {DOCKER_MANIFEST}"],
+    ),
+]
+
+_FIELDS = (DIGEST_OF_CONTENT, ETAG, VARY)
 _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
 _UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
+_NOT_SERVED = (*_UNKNOWN, ManifestInvalid)
 _REFUSED = (
     *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
     *(ManifestUnverified, ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
@@ -89,21 +100,31 @@ _REFUSED = (
     responses=answers(
         answer(200, "The manifest.", *_FIELDS, content=any_manifest()),
         not_modified(*_FIELDS),
-        errors(*_UNKNOWN),
+        errors(*_NOT_SERVED),
     ),
 )
 @needs("pull")
 async def get_manifest(
-    repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
+    repository: CurrentRepository,
+    reference: ManifestReference,
+    if_none_match: IfNoneMatch = None,
+    accept: Accept = None,
 ) -> Response:
     """Pull a manifest, the very bytes that were pushed, whatever the Accept header lists.
+
+    Only where the registry is set up to convert images from and to schema 1 does it count, for
+    images that are asked for by tag.
 
     Spec: distribution-spec 1.1, "Pulling manifests" (end-3).
     """
     manifest = await repository.manifests.get(reference)
+    varies = False
+    if repository.conversions is not None and isinstance(reference, Tag):
+        manifest = await find_accepted(repository.conversions, manifest, reference, accept)
+        varies = True
     if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
-        return Response(status_code=304, headers=_fields_of(str(manifest.digest)))
-    return PreparedResponse(_prepare(manifest), manifest.payload)
+        return Response(status_code=304, headers=_fields_of(str(manifest.digest), varies=varies))
+    return PreparedResponse(_prepare(manifest, varies=varies), manifest.payload)
 
 
 @router.head(
@@ -112,21 +133,28 @@ async def get_manifest(
     responses=answers(
         answer(200, "The manifest is here.", *_FIELDS, CONTENT_LENGTH),
         not_modified(*_FIELDS),
-        errors(*_UNKNOWN, body=False),
+        errors(*_NOT_SERVED, body=False),
     ),
 )
 @needs("pull")
 async def head_manifest(
-    repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
+    repository: CurrentRepository,
+    reference: ManifestReference,
+    if_none_match: IfNoneMatch = None,
+    accept: Accept = None,
 ) -> Response:
     """Ask whether a manifest is here, and for its digest, type and size.
 
     Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-3).
     """
     manifest = await repository.manifests.get(reference)
+    varies = False
+    if repository.conversions is not None and isinstance(reference, Tag):
+        manifest = await find_accepted(repository.conversions, manifest, reference, accept)
+        varies = True
     if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
-        return Response(status_code=304, headers=_fields_of(str(manifest.digest)))
-    return PreparedResponse(_prepare(manifest))
+        return Response(status_code=304, headers=_fields_of(str(manifest.digest), varies=varies))
+    return PreparedResponse(_prepare(manifest, varies=varies))
 
 
 @router.put(
@@ -251,17 +279,23 @@ def _parse_verified(payload: bytes, media_type: str | None, reference: Reference
     return parse_manifest(payload, media_type, actual)
 
 
-def _fields_of(digest: str) -> dict[str, str]:
-    return {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
+def _fields_of(digest: str, *, varies: bool) -> dict[str, str]:
+    headers = {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
+    if varies:
+        headers["Vary"] = "Accept"
+    return headers
 
 
-def _prepare(manifest: StoredManifest) -> PreparedHeaders:
+def _prepare(manifest: StoredManifest, *, varies: bool) -> PreparedHeaders:
     digest, size = manifest.digest, len(manifest.payload)
-    return _prepare_headers(digest.algorithm.name, digest.encoded, manifest.media_type, size)
+    name = digest.algorithm.name
+    return _prepare_headers(name, digest.encoded, manifest.media_type, size, varies=varies)
 
 
 # By the parts of a digest, whose own hash takes longer than the rest of finding it.
 @functools.lru_cache(_MAX_PREPARED)
-def _prepare_headers(algorithm: str, encoded: str, media_type: str, size: int) -> PreparedHeaders:
-    headers = _fields_of(f"{algorithm}:{encoded}")
+def _prepare_headers(
+    algorithm: str, encoded: str, media_type: str, size: int, *, varies: bool
+) -> PreparedHeaders:
+    headers = _fields_of(f"{algorithm}:{encoded}", varies=varies)
     return prepare_headers({**headers, "Content-Type": media_type, "Content-Length": str(size)})

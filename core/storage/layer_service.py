@@ -8,7 +8,7 @@ import structlog
 
 from core.digest import SHA256, Algorithm, Digest
 from core.drivers import BeginUpload, Put, StorageDriver
-from core.errors import BlobUnknown, PathNotFound, UploadUnknown
+from core.errors import BlobUnknown, DigestMismatch, PathNotFound, UploadUnknown
 from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
@@ -118,6 +118,9 @@ class LayerService:
         async with await self.upload(digest.algorithm) as upload:
             try:
                 return await upload.finish_with(chunks, digest, size=size)
+            except DigestMismatch:
+                # That has ended the upload.
+                raise
             except BaseException:
                 await upload.cancel()
                 raise

@@ -109,6 +109,14 @@ class ManifestService:
         sparse = self._missing_references == "accept"
         return await self._signed.read(content, reference, sparse=sparse)
 
+    async def join_signatures(self, manifest: StoredManifest) -> StoredManifest:
+        """Return the payload of an image of schema 1 as clients get it, signed.
+
+        Raises:
+            DriverError: the registry's own key is needed, and not to be had.
+        """
+        return await self._signed.join(manifest)
+
     async def put_signed(self, manifest: SignedManifest, tags: Sequence[Tag] = ()) -> None:
         """Store what `read_signed` has returned: its signatures, itself, and then the tags.
 

@@ -24,6 +24,7 @@
         │   ├── data                                      the bytes received so far
         │   ├── startedat                                 RFC 3339, whole seconds, UTC
         │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
+        ├── _converted/<algorithm>/<encoded>/<format>/link  what an image of schema 1 became
         └── _referrers/<segment id>                       which manifest has which subject
 
 `<algorithm>` is `sha256` and the like, or `tarsum/<version>/<hash>`: links to layers that are named
@@ -31,7 +32,8 @@ by tarsum, and the blobs of stores from before SHA-256 named them.
 
 The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`
 and `_referrers` are ours: the incumbent looks into `blobs` and `repositories` alone, and skips
-directories of a repository whose names begin with an underscore that it does not know. A link is
+directories of a repository whose names begin with an underscore that it does not know, such as
+`_converted`. A link is
 a file whose whole content is a digest.
 """
 
@@ -51,6 +53,7 @@ __all__ = [
     "SCHEMA1_KEY",
     "UPLOADS",
     "blob_data",
+    "converted_link",
     "data_of_upload",
     "find_repository",
     "find_upload",
@@ -134,6 +137,12 @@ def signatures(name: RepositoryName, manifest: Digest) -> str:
 def signature_link(name: RepositoryName, manifest: Digest, signature: Digest) -> str:
     """Return the link through which a repository has a signature of a manifest."""
     return f"{signatures(name, manifest)}/{_components(signature)}/link"
+
+
+def converted_link(name: RepositoryName, manifest: Digest, image_format: str) -> str:
+    """Return the link to what an image of schema 1 was converted to, in one format."""
+    directory = f"{REPOSITORIES}/{name.value}/_converted/{_components(manifest)}"
+    return f"{directory}/{image_format}/link"
 
 
 def tags(name: RepositoryName) -> str:

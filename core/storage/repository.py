@@ -7,6 +7,7 @@ from core.digest import Digest
 from core.drivers import StorageDriver
 from core.errors import NameUnknown, PathNotFound
 from core.storage import paths
+from core.storage.conversions import Conversions
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.layer_service import LayerService
 from core.storage.manifest_cache import ManifestCache
@@ -31,6 +32,7 @@ class Repository:
         manifests: its manifests.
         tags: its tags.
         referrers: its manifests by subject.
+        conversions: its images in other formats; None where nothing is converted.
     """
 
     def __init__(
@@ -57,6 +59,11 @@ class Repository:
             missing_references=missing_references,
             cache=manifest_cache or ManifestCache(0),
             schema1=schema1 or Schema1Support(mode="refuse", key=SigningKey(driver)),
+        )
+        self.conversions = (
+            Conversions(driver, name, self.manifests, self.layers, schema1.unpacking)
+            if schema1 is not None and schema1.mode == "convert"
+            else None
         )
         self._driver = driver
 

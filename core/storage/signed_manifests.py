@@ -5,10 +5,10 @@ clients send and get is the payload with its signatures inside.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from anyio import to_thread
+from anyio import Lock, to_thread
 
 from core.digest import Digest
 from core.drivers import Change, StorageDriver
@@ -38,10 +38,13 @@ class Schema1Support:
     Attributes:
         mode: whether they can be pushed, and whether others are converted from and to them.
         key: signs what has no signature.
+        unpacking: held by whoever unpacks layers, of which there is one at a time: that keeps a
+            processor busy, and what it comes to is kept.
     """
 
     mode: Schema1Mode
     key: SigningKey
+    unpacking: Lock = field(default_factory=Lock)
 
 
 class SignedManifests:
@@ -130,10 +133,10 @@ class SignedManifests:
 
     async def _find_missing(self, manifest: SignedManifest) -> list[RegistryError]:
         async def find(layer: tuple[str, Digest]) -> RegistryError | None:
-            field, digest = layer
+            place, digest = layer
             if await self._layers.exists(digest):
                 return None
-            return ManifestBlobUnknown(digest=str(digest), field=field)
+            return ManifestBlobUnknown(digest=str(digest), field=place)
 
         found = await map_concurrently(
             find, manifest.blob_sums(), at_once=self._driver.questions_at_once

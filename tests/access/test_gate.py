@@ -369,3 +369,23 @@ async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
         file.unlink()
         gate.policies.reload()
         assert await may() == [403, 404]
+
+
+async def test_guessed_passwords_make_the_next_guess_wait(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, limits={"failed_logins": 3})
+    async with guarded(settings) as registry, registry.client() as nobody:
+
+        async def guess(user: str, password: str) -> httpx.Response:
+            headers = {"Authorization": _basic(f"{user}:{password}")}
+            return await nobody.get("/v2/", headers=headers)
+
+        statuses = [(await guess("ann", f"guess-{number}")).status_code for number in range(4)]
+        assert statuses == [401, 401, 401, 429]
+        refused = await guess("ann", "pw-ann")
+        assert error_of(refused) == (429, "TOOMANYREQUESTS")
+        assert 1 <= int(refused.headers["retry-after"]) <= 2
+        # A token that is not good any more is no guess, and others may still log in.
+        for _ in range(5):
+            answer = await nobody.get("/v2/", headers={"Authorization": "Bearer a.b.c"})
+            assert answer.status_code == 401
+        assert (await guess("bob", "pw-bob")).status_code == 200

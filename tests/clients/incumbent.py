@@ -106,6 +106,7 @@ def _write_settings(tmp_path: Path, store: Path | Mapping[str, object], port: in
             "maintenance": {"uploadpurging": {"enabled": False}},
         },
         "http": {"addr": f"127.0.0.1:{port}", "secret": _SECRET},
+        "compatibility": {"schema1": {"enabled": True}},
     }
     # JSON is YAML too.
     file = tmp_path / f"incumbent-{port}.json"

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.openapi import render_contract
+from api.settings import Settings
 from core.drivers.base import Entry, ObjectInfo, RedirectMethod
 from core.drivers.memory import MemoryDriver
 from core.errors import DriverUnavailable, StorageFull
@@ -338,6 +339,17 @@ async def test_every_answer_to_a_mistake_in_the_service_is_as_declared() -> None
     async with app.router.lifespan_context(app):
         app.state.moorage = None
         assert await _ask_all(app, "500") == _list_declared("500")
+
+
+async def test_every_answer_to_too_many_requests_is_as_declared() -> None:
+    settings = Settings.model_validate({"limits": {"requests": 1}})
+    app = create_app(settings, MemoryDriver())
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry")
+    async with app.router.lifespan_context(app), client:
+        assert (await client.get("/v2/")).status_code == 200
+        for method in ("GET", "HEAD"):
+            assert _CONTRACT.check(await client.request(method, "/v2/")).status == "429"
+        assert await _ask_all(app, "429") == _list_declared("429")
 
 
 def _list_declared(status: str) -> set[Seen]:

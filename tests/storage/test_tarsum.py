@@ -1,6 +1,9 @@
 """Layers that are named by tarsum: pushed today, and found in a store of that time."""
 
+from collections.abc import AsyncIterator
+
 import pytest
+from anyio import move_on_after, sleep_forever
 
 from core.digest import SHA512, Digest, get_algorithm
 from core.drivers import StorageDriver
@@ -11,6 +14,7 @@ from core.errors import (
     DigestMismatch,
     DigestUnsupported,
     SizeInvalid,
+    UploadBusy,
     UploadUnknown,
 )
 from core.storage import Registry, Repository, RepositoryName, paths
@@ -211,6 +215,34 @@ async def test_a_push_in_one_go_that_fails_leaves_nothing(
     with pytest.raises(SizeInvalid):
         await repository.layers.push(stream(LARGE), tarsum_of(LARGE), len(LARGE) + 1)
     assert await all_files(driver) == {}
+
+
+@ARCHIVES
+async def test_a_push_in_one_go_that_is_cancelled_leaves_nothing(
+    driver: StorageDriver, repository: Repository, archive: bytes
+) -> None:
+    async def stall() -> AsyncIterator[bytes]:
+        for start in range(0, len(archive), 100_000):
+            yield archive[start : start + 100_000]
+        await sleep_forever()
+
+    with move_on_after(0.3) as scope:
+        await repository.layers.push(stall(), tarsum_of(archive))
+    assert scope.cancelled_caught
+    assert await all_files(driver) == {}
+
+
+@ARCHIVES
+async def test_of_two_writers_the_second_is_refused_and_the_first_goes_on(
+    driver: StorageDriver, repository: Repository, archive: bytes
+) -> None:
+    async with await repository.layers.upload(V1) as first:
+        await first.read_from(stream(archive[:600]))
+        async with await repository.layers.resume(first.upload_id, V1) as second:
+            with pytest.raises(UploadBusy):
+                await second.finish_with(stream(archive), tarsum_of(archive))
+        await first.finish_with(stream(archive[600:]), tarsum_of(archive))
+    assert await all_files(driver) == stored_of(R, archive)
 
 
 # Pulling, mounting and deleting.

@@ -169,13 +169,15 @@ class TokenService:
     async def _try(
         self, attempt: Callable[[], Awaitable[Identity]], address: str | None, user: str | None
     ) -> Identity:
-        await self._throttle.check(address, user)
+        # Clients behind a socket of this host count as one.
+        who = address or "local", user or ""
+        await self._throttle.check(*who)
         try:
             identity = await attempt()
         except CredentialsInvalid:
-            await self._throttle.failed(address, user)
+            await self._throttle.failed(*who)
             raise
-        await self._throttle.succeeded(address, user)
+        await self._throttle.succeeded(*who)
         return identity
 
 

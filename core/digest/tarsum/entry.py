@@ -4,6 +4,7 @@ That reader took forms for good that others refuse, and others the reverse, and 
 Texts are the bytes of the header, whatever their encoding.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from core.errors import ArchiveInvalid
 __all__ = ["BLOCK_BYTES", "Entry", "parse_entry", "parse_number", "until_nul"]
 
 BLOCK_BYTES = 512
+
+_MAX_PARSED = 4096
+"""Fields, most of which are alike from entry to entry, so that they are not parsed again."""
 
 _OCTAL = b"01234567"
 _MAX_MODE = 0o7777777
@@ -98,6 +102,7 @@ def parse_entry(block: bytes) -> Entry:
     )
 
 
+@functools.lru_cache(_MAX_PARSED)
 def parse_number(text: bytes) -> int:
     """Return the number in a field of a header.
 

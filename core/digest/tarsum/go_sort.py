@@ -1,4 +1,4 @@
-"""`sort_as_go`: the sort of Go up to 1.5, comparison by comparison.
+"""`sort_as_go`: the sort of Go 1.4, comparison by comparison.
 
 What tarsum compares by where names repeat is no order, so that the algorithm decides the result:
 up to seven entries an insertion sort, above that a quicksort with a heap sort to fall back on. It

@@ -5,9 +5,9 @@ Ids of layers and digests of payloads are computed from such texts, so that each
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-__all__ = ["compact_json", "encode_json", "split_members"]
+__all__ = ["compact_json", "encode_json", "join_members", "split_members"]
 
 _MINDED = re.compile("[<>&\u2028\u2029]")
 _ESCAPE = re.compile(r"\\.")
@@ -49,6 +49,11 @@ def split_members(text: str) -> Iterator[tuple[str, str]]:
         place = _skip(text, end)
         if text[place] == ",":
             place = _skip(text, place + 1)
+
+
+def join_members(members: Mapping[str, str]) -> str:
+    """Return the JSON object with these members, whose values are JSON, sorted as Go sorts."""
+    return "{" + ",".join(f"{encode_json(name)}:{members[name]}" for name in sorted(members)) + "}"
 
 
 def _spell_out(found: re.Match[str]) -> str:

@@ -442,6 +442,23 @@ def test_an_attribute_without_a_name_counts_once_for_each_attribute_and_once_mor
     assert sum_of(archive) == hashlib.sha256(one.encode()).hexdigest()
 
 
+@pytest.mark.parametrize("numbers", [b"0000001\0", b"no digit"])
+def test_device_numbers_of_what_is_no_device_do_not_count(numbers: bytes) -> None:
+    archive = entry(b"a.txt", b"hello\n", devmajor=numbers, devminor=numbers)
+    assert sum_of(archive) == sum_of(ONE)
+    with pytest.raises(ArchiveInvalid):
+        sum_of(entry(b"a.txt", b"hello\n", devmajor=b"no digit", typeflag=b"3"))
+
+
+def test_behind_a_prefix_of_131_bytes_there_may_be_times() -> None:
+    long = b"p" * 131
+    same = entry(b"a.txt", b"hello\n", prefix=long)
+    star = {"prefix": long + b"12334447000\0" * 2, "trailer": b"tar\0"}
+    assert sum_of(entry(b"a.txt", b"hello\n", **star)) == sum_of(same)
+    with pytest.raises(ArchiveInvalid, match="octal"):
+        sum_of(entry(b"a.txt", **{**star, "prefix": long + b"no time"}))
+
+
 def test_other_records_with_attributes_do_not_count() -> None:
     for key in (b"LIBARCHIVE.xattr.user.a", b"SCHILY.acl.access", b"comment"):
         assert sum_of(pax((key, b"1")) + ONE) == sum_of(ONE)

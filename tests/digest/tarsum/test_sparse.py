@@ -119,6 +119,13 @@ def test_a_long_map_before_the_content_crosses_blocks() -> None:
     assert sum_of(archive + END) == sum_of(entry(b"holes", content, magic=GNU) + END)
 
 
+def test_what_the_archive_has_beyond_the_map_is_passed_over() -> None:
+    more = STORED + b"x" * 600
+    archive = gnu_header(FRAGMENTS, len(EXPANDED), len(more)) + padded(more)
+    assert sum_of(archive + END) == sum_by_rule("holes", EXPANDED, "S")
+    assert sum_of(archive + archive + END) != sum_of(archive + END)
+
+
 @pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar")
 @pytest.mark.parametrize("form", ["gnu", "0.0", "0.1", "1.0"])
 def test_what_gnu_tar_writes_has_the_sum_of_the_file(tmp_path: Path, form: str) -> None:
