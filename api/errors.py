@@ -28,6 +28,7 @@ from core.errors import (
     BlobUnknown,
     DigestInvalid,
     DriverError,
+    LoginRefused,
     ManifestBlobUnknown,
     ManifestFaults,
     ManifestInvalid,
@@ -118,6 +119,9 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
         400, "DIGEST_INVALID", "provided digest did not match uploaded content"
     ),
     DriverError: ErrorKind(503, "UNAVAILABLE", "the storage is not available; try again"),
+    LoginRefused: ErrorKind(
+        401, "UNAUTHORIZED", "the user, password or token is wrong, or has ended"
+    ),
     ManifestBlobUnknown: ErrorKind(
         400, "MANIFEST_BLOB_UNKNOWN", "manifest references a manifest or blob unknown to registry"
     ),

@@ -91,6 +91,15 @@ async def test_a_key_is_replaced_when_it_is_old_and_verifies_until_its_tokens_ha
     assert first.kid not in [entry.name async for entry in driver.list(state.paths.keys)]
 
 
+async def test_a_key_that_is_made_within_a_second_of_the_last_is_the_newer(
+    driver: StorageDriver, clock: Clock
+) -> None:
+    keys = keys_of(AccessState(driver), clock)
+    for _ in range(5):
+        made = await keys.rotate()
+        assert (await keys_of(AccessState(driver), clock).current()).kid == made.kid
+
+
 async def test_a_key_that_another_node_has_just_made_is_found_within_a_second(
     driver: StorageDriver, clock: Clock
 ) -> None:

@@ -22,16 +22,22 @@ _TIMEOUT_SECONDS = 60
 
 
 @contextmanager
-def running_incumbent(tmp_path: Path, store: Path | Mapping[str, object]) -> Iterator[Service]:
+def running_incumbent(
+    tmp_path: Path,
+    store: Path | Mapping[str, object],
+    *,
+    auth: Mapping[str, object] | None = None,
+) -> Iterator[Service]:
     """Run the incumbent over a store until the block ends.
 
     Args:
         tmp_path: for its settings and its log.
         store: its root, as the registry's own setting names it, or what `incumbent_in_bucket`
             gives.
+        auth: whom it lets in, as its own setting says it; None is everybody.
     """
     port = free_port()
-    settings = _write_settings(tmp_path, store, port)
+    settings = _write_settings(tmp_path, store, port, auth)
     log_file = tmp_path / "incumbent.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -94,7 +100,12 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in clean_environment().items() if not k.startswith("AWS_")}
 
 
-def _write_settings(tmp_path: Path, store: Path | Mapping[str, object], port: int) -> Path:
+def _write_settings(
+    tmp_path: Path,
+    store: Path | Mapping[str, object],
+    port: int,
+    auth: Mapping[str, object] | None = None,
+) -> Path:
     if isinstance(store, Path):
         store = {"filesystem": {"rootdirectory": str(store)}}
     settings = {
@@ -107,6 +118,7 @@ def _write_settings(tmp_path: Path, store: Path | Mapping[str, object], port: in
         },
         "http": {"addr": f"127.0.0.1:{port}", "secret": _SECRET},
         "compatibility": {"schema1": {"enabled": True}},
+        **({} if auth is None else {"auth": auth}),
     }
     # JSON is YAML too.
     file = tmp_path / f"incumbent-{port}.json"

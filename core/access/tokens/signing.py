@@ -203,7 +203,9 @@ class SigningKeys:
             if newest is not None and not force and not self._is_old(newest):
                 return newest
             authority = await self._read_authority() or await self._make_authority()
-            made = sign_certificate(authority, self._now(), self._lifetime())
+            # Certificates tell whole seconds, by which the newest key is found.
+            made_at = self._now() if newest is None else max(self._now(), newest.made_at + 1)
+            made = sign_certificate(authority, made_at, self._lifetime())
             known = SigningKey.of(made)
             await self._state.driver.put(self._state.paths.key(known.kid), made.to_pem())
             await self._delete_ended()
