@@ -31,9 +31,9 @@ def make_external_tokens(settings: ExternalTokenSettings) -> ExternalTokens:
     """
     realm, issuer, service = settings.realm, settings.issuer, settings.service
     if realm is None or issuer is None or service is None:
-        raise ValueError("access.token: realm, issuer and service have to be set")
+        raise ValueError("realm, issuer and service have to be set")
     if settings.jwks is None and settings.root_certificates is None:
-        raise ValueError("access.token: jwks or root_certificates has to be set")
+        raise ValueError("jwks or root_certificates has to be set")
     maker = _KeyMaker(settings)
     sources: list[KeySource] = []
     roots = None
