@@ -7,7 +7,9 @@ import typer
 
 from api.commands.config import config
 from api.commands.copy import copy
+from api.commands.robots import robots
 from api.commands.serve import serve
+from api.commands.tokens import tokens
 from api.commands.uploads import uploads
 
 __all__ = ["app", "main"]
@@ -23,6 +25,8 @@ app.command()(serve)
 app.command()(config)
 app.command()(copy)
 app.add_typer(uploads)
+app.add_typer(robots)
+app.add_typer(tokens)
 
 
 def _print_version(value: bool) -> None:
