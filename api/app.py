@@ -6,21 +6,32 @@ from typing import Any
 
 from anyio import create_task_group
 from fastapi import FastAPI
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.access import needs_nothing, undeclared
+from api.access.gate import Gate
+from api.access.opening import Job, open_access
+from api.access.policies import Policies
 from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
-from api.dependencies import RegistryState
+from api.dependencies import AccessChecked, RegistryState
 from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
 from api.forwarded import ForwardedMiddleware
 from api.lean import LeanRouter
+from api.limits import LimitsMiddleware, create_limiter
 from api.logging import configure_logging
 from api.routes import protocol_routes, router
 from api.settings import Settings, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
+from api.signing_key import load_signing_key
+from api.watch import FileWatch
+from core.access.state import AccessState
+from core.access.state_directory import open_state_directory
 from core.drivers import CheckedDriver, StorageDriver, create_driver
+from core.manifest.schema1 import PrivateKey
 from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
 from core.storage.purging import PeriodicPurge
 from core.storage.redis_cache import RedisDescriptorCache
@@ -33,9 +44,12 @@ class Application(FastAPI):
 
     Attributes:
         front: takes the requests. What it does not answer itself it gives to `serve_slowly`.
+        gate: decides who may pass to a route; None lets everybody pass. There is none before the
+            lifespan begins, and nobody passes.
     """
 
     front: ASGIApp
+    gate: Gate | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or live from start to stop."""
@@ -64,37 +78,36 @@ def create_app(
             stays open when the application ends.
 
     Raises:
-        SettingsError: the settings are wrong.
+        SettingsError: the settings are wrong, or the key that they name is none.
         ValueError: no driver has the name that the settings give, or it refuses its own settings.
     """
     if settings is None:
         # A server that was not started by `moorage serve` has not set up the logs either.
         settings = load_settings()
         configure_logging(settings.log)
+    schema1_key = load_signing_key(settings.manifests)
     owned = driver is None
     if driver is None:
         driver = create_driver(settings.storage.driver, settings.storage.driver_options())
     elif not isinstance(driver, CheckedDriver):
         driver = CheckedDriver(driver)
 
+    limiter = create_limiter(settings.limits)
+
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if owned:
                 stack.push_async_callback(driver.aclose)
-            descriptors = _create_descriptor_cache(settings.cache)
-            stack.push_async_callback(descriptors.aclose)
-            registry = Registry(
-                driver,
-                missing_references=settings.manifests.missing_references,
-                descriptors=descriptors,
-                manifest_cache=ManifestCache(settings.cache.manifest_bytes),
-            )
-            app.state.moorage = RegistryState(registry=registry, settings=settings)
+            if limiter is not None:
+                stack.push_async_callback(limiter.aclose)
+            jobs = await _open(app, settings, driver, schema1_key, stack)
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
-            if settings.uploads.purge_enabled:
-                tasks.start_soon(_periodic_purge(driver, settings.uploads).run)
+            for job in jobs:
+                tasks.start_soon(job)
+            if limiter is not None:
+                tasks.start_soon(limiter.run)
             yield
             tasks.cancel_scope.cancel()
 
@@ -105,16 +118,71 @@ def create_app(
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.include_router(router)
+    _include_routes(app)
     install_error_handlers(app)
     # FastAPI's outermost layer would answer what goes wrong in it with a page of its own.
     app.add_middleware(ErrorBoundary)
     # Before FastAPI's own middleware, all of which only the requests that it answers pass.
     lean = LeanRouter(app.serve_slowly, protocol_routes)
-    app.front = AccessLogMiddleware(ErrorBoundary(lean), settings.log)
+    inner = lean if limiter is None else LimitsMiddleware(lean, limiter)
+    app.front = AccessLogMiddleware(ErrorBoundary(inner), settings.log)
     if ForwardedMiddleware.is_needed(settings.server):
         app.front = ForwardedMiddleware(app.front, settings.server)
     return app
+
+
+async def _open(
+    app: Application,
+    settings: Settings,
+    driver: StorageDriver,
+    schema1_key: PrivateKey | None,
+    stack: AsyncExitStack,
+) -> list[Job]:
+    """Open what requests are served with, and return what is to run meanwhile."""
+    descriptors = _create_descriptor_cache(settings.cache)
+    stack.push_async_callback(descriptors.aclose)
+    registry = Registry(
+        driver,
+        missing_references=settings.manifests.missing_references,
+        descriptors=descriptors,
+        manifest_cache=ManifestCache(settings.cache.manifest_bytes),
+        schema1=settings.manifests.schema1,
+        schema1_key=schema1_key,
+    )
+    watch, policies = FileWatch(), Policies(settings)
+    if policies.file is not None:
+        watch.add(policies.file, policies.reload)
+    state = _open_access_state(settings, driver, stack)
+    access = await open_access(settings, policies, state, watch, stack)
+    app.gate = access.gate
+    app.state.moorage = RegistryState(
+        registry=registry, settings=settings, policies=policies, tokens=access.tokens
+    )
+    jobs = [watch.run, *access.jobs]
+    if settings.uploads.purge_enabled:
+        jobs.append(_periodic_purge(driver, settings.uploads).run)
+    return jobs
+
+
+def _include_routes(app: FastAPI) -> None:
+    for route in app.routes:
+        # What the framework brings is the contract, which is for everybody.
+        assert isinstance(route, Route)
+        needs_nothing(route.endpoint)
+    app.include_router(router, dependencies=[AccessChecked])
+    if paths := undeclared(app.routes):
+        raise RuntimeError(f"these do not declare what they need: {', '.join(paths)}")
+
+
+def _open_access_state(
+    settings: Settings, driver: StorageDriver, stack: AsyncExitStack
+) -> AccessState:
+    directory = settings.access.state_directory
+    if directory is None:
+        return AccessState(driver)
+    state = open_state_directory(directory)
+    stack.push_async_callback(state.driver.aclose)
+    return state
 
 
 def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:

@@ -7,6 +7,10 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 from pydantic import BeforeValidator
 
+from api.access import find_needs
+from api.access.gate import Gate
+from api.access.policies import Policies
+from api.access.request_access import RequestAccess
 from api.lean_calls import of_the_path
 from api.settings import Settings
 from core.access.tokens.service import TokenService
@@ -25,7 +29,9 @@ from core.storage import (
 
 __all__ = [
     "DIGEST_PATTERN",
+    "AccessChecked",
     "BlobDigest",
+    "CurrentAccess",
     "CurrentRepository",
     "CurrentSettings",
     "DeleteAllowed",
@@ -49,6 +55,7 @@ class RegistryState:
 
     registry: Registry
     settings: Settings
+    policies: Policies
     tokens: TokenService | None = None
     """None where the registry is not its own token server."""
 
@@ -63,6 +70,25 @@ async def _get_registry(request: Request) -> Registry:
     return state.registry
 
 
+async def _check_access(request: Request) -> None:
+    declared = find_needs(request.scope["endpoint"])
+    if declared is None:
+        raise TypeError("an endpoint that does not declare what it needs is for nobody")
+    gate: Gate | None = request.app.gate
+    name = request.path_params.get("name", "")
+    if gate is not None and not gate.admits(request.scope, declared, name):
+        await gate.admit(request.scope, declared, name)
+
+
+async def _get_access(request: Request) -> RequestAccess:
+    state: RegistryState = request.app.state.moorage
+    return RequestAccess(request.app.gate, state.policies, request.scope)
+
+
+AccessChecked = Depends(_check_access)
+"""Of every route that FastAPI serves; a lean route sees to it by itself."""
+
+CurrentAccess = Annotated[RequestAccess, Depends(_get_access)]
 CurrentSettings = Annotated[Settings, Depends(_get_settings)]
 TheRegistry = Annotated[Registry, Depends(_get_registry)]
 
@@ -89,7 +115,7 @@ async def _get_digest(
     digest: Annotated[
         str,
         Path(
-            description="Digest of the blob: sha256, sha384 or sha512.",
+            description="Digest of the blob: sha256, sha384, sha512 or a tarsum.",
             json_schema_extra={"pattern": f"^{DIGEST_PATTERN}$"},
             examples=[_EXAMPLE_DIGEST],
         ),
@@ -112,6 +138,23 @@ async def _get_reference(
     return parse_reference(reference)
 
 
+async def _get_upload_id(
+    request: Request,
+    name: Annotated[str, Path(include_in_schema=False)],
+    upload_id: Annotated[
+        str,
+        Path(
+            description="Id of the upload, as its Location has it.",
+            # A string and no UUID: what it looks like is no promise of the contract.
+            json_schema_extra={"pattern": "^[a-zA-Z0-9_.=-]+$"},
+            examples=["7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"],
+        ),
+    ],
+) -> str:
+    (await _get_access(request)).require_upload(upload_id, name)
+    return upload_id
+
+
 async def _check_delete_allowed(settings: CurrentSettings) -> None:
     if not settings.delete.enabled:
         raise OperationUnsupported("deleting is switched off: delete.enabled is false")
@@ -129,15 +172,7 @@ BlobDigest = Annotated[Digest, Depends(_get_digest)]
 ManifestReference = Annotated[Reference, Depends(_get_reference)]
 DeleteAllowed = Depends(_check_delete_allowed)
 
-UploadId = Annotated[
-    str,
-    Path(
-        description="Id of the upload, as its Location has it.",
-        # A string and no UUID: what it looks like is no promise of the contract.
-        json_schema_extra={"pattern": "^[a-zA-Z0-9_.=-]+$"},
-        examples=["7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"],
-    ),
-]
+UploadId = Annotated[str, Depends(_get_upload_id)]
 NParameter = Annotated[
     int | None,
     Query(ge=0, description="How many entries to list at most.", examples=[100]),

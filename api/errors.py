@@ -1,8 +1,8 @@
 """From errors to answers: one table, and the one place that writes error bodies.
 
 Spec: distribution-spec 1.1, "Error Codes". Codes beyond its table are those of Docker's registry
-(TAG_INVALID, RANGE_INVALID, PAGINATION_NUMBER_INVALID, UNAVAILABLE, UNKNOWN), and NOT_FOUND for a
-path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
+(TAG_INVALID, MANIFEST_UNVERIFIED, RANGE_INVALID, PAGINATION_NUMBER_INVALID, UNAVAILABLE, UNKNOWN),
+and NOT_FOUND for a path that is no endpoint and REQUEST_TIMEOUT for a client that fell silent.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,12 +28,12 @@ from core.errors import (
     BlobUnknown,
     DigestInvalid,
     DriverError,
-    LoginRefused,
     ManifestBlobUnknown,
     ManifestFaults,
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     NameUnknown,
     OperationUnsupported,
@@ -44,6 +44,7 @@ from core.errors import (
     StorageFull,
     TagInvalid,
     TokenRequestInvalid,
+    TooManyRequests,
     UploadBusy,
     UploadUnknown,
 )
@@ -126,6 +127,9 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     ManifestInvalid: ErrorKind(400, "MANIFEST_INVALID", "manifest invalid"),
     ManifestTooLarge: ErrorKind(413, "MANIFEST_INVALID", "manifest too large"),
     ManifestUnknown: ErrorKind(404, "MANIFEST_UNKNOWN", "manifest unknown to registry"),
+    ManifestUnverified: ErrorKind(
+        400, "MANIFEST_UNVERIFIED", "manifest failed signature verification"
+    ),
     NameInvalid: ErrorKind(400, "NAME_INVALID", "invalid repository name"),
     NameUnknown: ErrorKind(404, "NAME_UNKNOWN", "repository name not known to registry"),
     OperationUnsupported: ErrorKind(405, "UNSUPPORTED", "the operation is unsupported"),
@@ -139,6 +143,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     StorageFull: ErrorKind(507, "UNAVAILABLE", "the storage is full"),
     TagInvalid: ErrorKind(400, "TAG_INVALID", "invalid tag"),
     TokenRequestInvalid: ErrorKind(400, "UNSUPPORTED", "invalid request for a token"),
+    TooManyRequests: ErrorKind(429, "TOOMANYREQUESTS", "too many requests"),
     TooManyTags: ErrorKind(414, "TAG_INVALID", "too many tags"),
     UploadBusy: ErrorKind(409, "BLOB_UPLOAD_INVALID", "blob upload is in use"),
     UploadUnknown: ErrorKind(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
@@ -150,6 +155,9 @@ _NOT_ALLOWED = ErrorKind(405, "UNSUPPORTED", "the endpoint does not have this me
 UNEXPECTED = ErrorKind(500, "UNKNOWN", "an unexpected error, which has been logged")
 _DISCONNECTED = ErrorKind(400, "SIZE_INVALID", "the request ended before its content")
 _INVALID = ErrorKind(400, "UNSUPPORTED", "invalid request")
+
+_UNTOLD = (AccessUnavailable, DriverError)
+"""What clients are told nothing of but that it happened."""
 
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
@@ -197,10 +205,12 @@ async def _on_registry_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RegistryError)
     if isinstance(error, DriverError):
         _log.error("storage failed", error=str(error), cause=repr(error.__cause__))
+    elif isinstance(error, AccessUnavailable):
+        _log.error("access cannot be checked", error=str(error), cause=repr(error.__cause__))
     faults = error.faults if isinstance(error, ManifestFaults) else (error,)
     kinds = [_find_kind(fault) for fault in faults]
     items = [
-        _item(kind, None if isinstance(fault, DriverError) else fault)
+        _item(kind, None if isinstance(fault, _UNTOLD) else fault)
         for kind, fault in zip(kinds, faults, strict=True)
     ]
     return _answer(request.method, kinds[0], items, _headers_of(request, error))
@@ -262,33 +272,36 @@ def _item(
     error: RegistryError | None = None,
     detail: Mapping[str, str | int | Sequence[str]] | None = None,
 ) -> ErrorItem:
+    message = kind.message
     if error is not None:
         detail = error.detail
-    return ErrorItem(code=kind.code, message=kind.message, detail=dict(detail) if detail else None)
+    if isinstance(error, AccessDenied):
+        # Of an error, most clients show people nothing but this.
+        message = f"{message}: {error.message}"
+    return ErrorItem(code=kind.code, message=message, detail=dict(detail) if detail else None)
 
 
 def _headers_of(request: Request, error: RegistryError) -> dict[str, str]:
+    headers: dict[str, str] = {}
     match error:
         case RangeInvalid():
             # Spec: "Pushing a blob in chunks": the client learns from where to go on.
             path = quote(request.url.path, safe="/")
-            return {
-                "Location": f"{path}?offset={error.offset}",
-                "Range": format_received(error.offset),
-            }
-        case LoginRefused():
-            # Spec: RFC 7617, section 2.
-            return {"WWW-Authenticate": 'Basic realm="Moorage", charset="UTF-8"'}
+            headers["Location"] = f"{path}?offset={error.offset}"
+            headers["Range"] = format_received(error.offset)
         case RangeNotSatisfiable():
-            return {"Content-Range": f"bytes */{error.size}"}
+            headers["Content-Range"] = f"bytes */{error.size}"
         case OperationUnsupported():
             # RFC 9110, section 15.5.6: a 405 tells what is allowed.
             allowed = [method for method in _list_methods(request) if method != request.method]
-            return {"Allow": ", ".join(allowed)}
-        case DriverError() if not isinstance(error, StorageFull):
-            return {"Retry-After": _RETRY_AFTER_SECONDS}
-        case _:
-            return {}
+            headers["Allow"] = ", ".join(allowed)
+        case AuthenticationRequired() if error.challenge is not None:
+            headers["WWW-Authenticate"] = error.challenge
+        case TooManyRequests():
+            headers["Retry-After"] = str(error.retry_after_seconds)
+        case DriverError() | AccessUnavailable() if not isinstance(error, StorageFull):
+            headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return headers
 
 
 def _list_methods(request: Request) -> list[str]:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from api.prepared import WHOLE
+from core.access import Principal
 
 __all__ = [
     "REQUEST_ID",
@@ -31,6 +32,8 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Of the request that is being served, for every line that is logged meanwhile."""
 
 _KEY = "moorage.exchange"
+_ACCEPT = b"accept"
+_SEVERAL = 2
 _SANE_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _RANDOM_BYTES = 12
 _REFRESH_IDS = 4096
@@ -41,7 +44,8 @@ class Exchange:
 
     Attributes:
         scope: of the request.
-        fields: of its header; of one that comes twice the first counts, as in FastAPI.
+        fields: of its header; of one that comes twice the first counts, as in FastAPI, but lines of
+            `Accept` are one list.
         request_id: the client's `X-Request-Id` if that is 1 to 128 printable ASCII characters,
             else a new one; it is answered as `X-Request-Id`.
         user_agent: as it was sent.
@@ -51,6 +55,7 @@ class Exchange:
         sent_bytes: of the answer's body.
         hung_up: whether the client was gone before the answer was complete.
         complete: whether all of the answer is out.
+        principal: who sends the request, once that is known.
     """
 
     __slots__ = (
@@ -59,6 +64,7 @@ class Exchange:
         "complete",
         "fields",
         "hung_up",
+        "principal",
         "received_bytes",
         "request_id",
         "scope",
@@ -79,7 +85,11 @@ class Exchange:
         self.sent_bytes = 0
         self.hung_up = False
         self.complete = False
-        fields = self.fields = dict(reversed(scope["headers"]))
+        self.principal: Principal | None = None
+        fields = dict(reversed(scope["headers"]))
+        if len(fields) != len(scope["headers"]):
+            fields = _join_lists(scope, fields)
+        self.fields = fields
         self.user_agent = fields.get(b"user-agent", b"")
         request_id = fields.get(b"x-request-id")
         if request_id is None or _SANE_REQUEST_ID.fullmatch(request_id) is None:
@@ -146,6 +156,20 @@ class RequestIds:
             self._prefix = os.urandom(_RANDOM_BYTES).hex().encode()
         self._made += 1
         return b"%b%08x" % (self._prefix, self._made)
+
+
+def _join_lists(scope: Scope, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Make several lines of `Accept`, as which many clients send it, the one that they stand for.
+
+    Spec: RFC 9110, section 5.3.
+    """
+    lines = [value for name, value in scope["headers"] if name == _ACCEPT]
+    if len(lines) < _SEVERAL:
+        return fields
+    joined = b", ".join(lines)
+    others = [field for field in scope["headers"] if field[0] != _ACCEPT]
+    scope["headers"] = [*others, (_ACCEPT, joined)]
+    return {**fields, _ACCEPT: joined}
 
 
 def find_exchange(scope: Scope) -> Exchange:

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.access import find_needs
 from api.errors import answer_error
 from api.exchange import find_exchange
 from api.lean_calls import Call, Parameters
@@ -42,6 +43,10 @@ class LeanRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Declare the route, and find out once what its endpoint wants to be given."""
         super().__init__(path, endpoint, **options)
+        declared = find_needs(endpoint)
+        if declared is None:
+            raise TypeError(f"{endpoint.__qualname__} does not declare what it needs")
+        self._needs = declared
         self._call = Call.of(self.dependant)
 
     async def serve(self, place: "Place", scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +57,10 @@ class LeanRoute(APIRoute):
                 had begun.
         """
         try:
+            gate = scope["app"].gate
+            name = place.parameters["name"]
+            if gate is not None and not gate.admits(scope, self._needs, name):
+                await gate.admit(scope, self._needs, name)
             given = place.given
             if given is None:
                 parameters = Parameters(scope, receive, place.parameters)

@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from select import PIPE_BUF
 
 import structlog
@@ -13,7 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from api.exchange import REQUEST_ID
 from api.settings_groups import LogSettings
 
-__all__ = ["configure_logging", "write_lines"]
+__all__ = ["configure_logging", "write_audit_line", "write_lines"]
 
 # Made once: `json.dumps` makes an encoder for each call that has options.
 _ENCODER = json.JSONEncoder(default=repr)
@@ -69,6 +70,13 @@ def write_lines(lines: Iterable[str]) -> None:
         size += len(line) + 1
     if pending:
         _write(pending)
+
+
+def write_audit_line(fields: Mapping[str, object]) -> None:
+    """Write one line of the event `audit`, which no level keeps back, as JSON."""
+    timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    line = {"timestamp": timestamp, "level": "info", "event": "audit", **fields}
+    _write([_ENCODER.encode(line)])
 
 
 def _write(lines: list[str]) -> None:

@@ -12,7 +12,7 @@ settings of the process.
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -23,8 +23,10 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.client_certificates import TLS, describe_connection
 from api.clock import Clock
 from api.cycle import ZERO_COPY, Cycle
+from api.exchange import App, Message, Receive, Send
 from api.prepared import WHOLE
 from api.refusals import RequestRefused, refusal_answer
 from api.request_body import EXTENSION, SMALL_BYTES, RequestBlocks
@@ -48,11 +50,6 @@ LINGER_SECONDS = 30
 answer instead of a reset. Nginx lingers as long."""
 
 _log = structlog.stdlib.get_logger(__name__)
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class GuardedConfig(uvicorn.Config):
@@ -88,6 +85,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes_at_least = 0
         self._header_bytes_at_most = 0
         self._can_send_files = False
+        # The extension of ASGI that tells of TLS, where that is spoken.
+        self._tls: dict[str, Any] | None = None
         self._answering: Cycle | None = None
         self._blocks: RequestBlocks | None = None
         # No further request is taken; the last answer may still be under way.
@@ -108,6 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
             and self.scheme == "http"
             and transport.get_extra_info("socket") is not None
         )
+        self._tls = describe_connection(transport)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -257,6 +257,8 @@ class GuardedProtocol(HttpToolsProtocol):
             extensions[WHOLE] = {}
         if self._can_send_files and method != "HEAD":
             extensions[ZERO_COPY] = {}
+        if self._tls is not None:
+            extensions[TLS] = self._tls
         return {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},

@@ -1,18 +1,22 @@
 """The processes around the application: one or several workers on one listening socket."""
 
+import asyncio
 import functools
 import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
+from anyio import to_thread
 from uvicorn import Server
-from uvicorn.config import STARTUP_FAILURE
+from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
@@ -20,13 +24,20 @@ from api.logging import configure_logging
 from api.protocol import GuardedConfig
 from api.settings import Settings, SettingsError
 from api.settings_groups import ServerSettings
+from api.settings_tls import TlsSettings
+from api.tls import Certificates, TlsError, make_context
+from api.tls_loop import HandshakeLoop
 
-__all__ = ["APP_FACTORY", "ServiceConfig", "StartError", "listen", "run_server"]
+__all__ = ["APP_FACTORY", "ServiceConfig", "StartError", "is_loopback", "listen", "run_server"]
 
 APP_FACTORY = "api.app:create_app"
 
 _EXIT_MARGIN_SECONDS = 10
 """What a worker has beyond the shutdown timeout to close its store before it is killed."""
+
+_LOOK_SECONDS = 0.9
+"""So long after one look at the certificate's files uvicorn, which ticks once a second, has the
+next one made."""
 
 _log = structlog.get_logger(__name__)
 
@@ -58,9 +69,18 @@ class ServiceConfig(GuardedConfig):
             proxy_headers=False,
             timeout_keep_alive=server.keep_alive_timeout_seconds,
             timeout_graceful_shutdown=server.shutdown_timeout_seconds,
+            headers=_headers(settings.tls),
+            ssl_context_factory=_load_tls if settings.tls.is_on else None,
+            timeout_notify=_LOOK_SECONDS,
         )
         self.settings = settings
         self.app_factory = factory
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        """Return what makes the event loop of this process."""
+        if not self.settings.tls.is_on:
+            return super().get_loop_factory()
+        return functools.partial(HandshakeLoop, self.settings.tls.handshake_timeout_seconds)
 
     def load_app(self) -> Callable[[], Any]:
         """Prepare this process, and give the factory with the settings already in it."""
@@ -98,6 +118,16 @@ def listen(settings: ServerSettings) -> socket.socket:
     return listener
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether what listens on `host`, an address or a name, is reached from this host alone."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        # Listening there fails as well, and says why.
+        return True
+    return all(ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
+
+
 def run_server(settings: Settings, listener: socket.socket, *, factory: str = APP_FACTORY) -> int:
     """Serve until SIGTERM or SIGINT, then let transfers finish within the shutdown timeout.
 
@@ -105,17 +135,56 @@ def run_server(settings: Settings, listener: socket.socket, *, factory: str = AP
     process: 0 after a stop that was asked for.
 
     Raises:
+        StartError: the certificate cannot be used.
         SettingsError: the application, made in this very process, cannot use the settings.
     """
     host, port = listener.getsockname()[:2]
     config = ServiceConfig(settings, factory)
-    _log.info("listening", host=host, port=port, workers=config.workers)
     try:
+        _check_tls(settings, host)
+        _log.info("listening", host=host, port=port, workers=config.workers)
         if config.workers > 1:
             return _run_workers(config, listener)
         return _run_alone(config, listener)
     finally:
         listener.close()
+
+
+def _check_tls(settings: Settings, host: str) -> None:
+    """See that the certificate can be used before anything starts, or say that there is none."""
+    if settings.tls.is_on:
+        try:
+            make_context(settings.tls)
+        except TlsError as error:
+            raise StartError(str(error)) from None
+    elif not ip_address(host).is_loopback and not settings.server.trusted_proxies:
+        _log.warning(
+            "plain HTTP on an address that others can reach: what they send, passwords included, "
+            "can be read on the way; set tls.certificate and tls.key, or server.trusted_proxies",
+            host=host,
+        )
+
+
+def _headers(settings: TlsSettings) -> list[tuple[str, str]]:
+    """Return what every answer has, those included that no application gives."""
+    if not (settings.is_on and settings.hsts_max_age_seconds):
+        return []
+    # RFC 6797, section 6.1.
+    return [("strict-transport-security", f"max-age={settings.hsts_max_age_seconds}")]
+
+
+def _load_tls(config: Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Load the certificate in the process that serves it, and have it looked after there."""
+    assert isinstance(config, ServiceConfig)
+    try:
+        certificates = Certificates(config.settings.tls)
+    except TlsError as error:
+        configure_logging(config.settings.log)
+        _log.error("cannot start", reason=str(error))
+        raise SystemExit(STARTUP_FAILURE) from None
+    # What is asked of a file system may take its time.
+    config.callback_notify = functools.partial(to_thread.run_sync, certificates.look)
+    return certificates.context
 
 
 def _run_alone(config: ServiceConfig, listener: socket.socket) -> int:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -24,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.settings_access import AccessSettings
 from api.settings_cache import CacheSettings
 from api.settings_groups import (
     DeleteSettings,
@@ -33,8 +35,12 @@ from api.settings_groups import (
     ServerSettings,
     UploadsSettings,
 )
+from api.settings_limits import LimitsSettings
+from api.settings_lines import find_line
+from api.settings_policy import PolicySettings
 from api.settings_secrets import shown
 from api.settings_storage import StorageSettings
+from api.settings_tls import TlsSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -69,12 +75,23 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    tls: TlsSettings = TlsSettings()
     cache: CacheSettings = CacheSettings()
     uploads: UploadsSettings = UploadsSettings()
     manifests: ManifestsSettings = ManifestsSettings()
     delete: DeleteSettings = DeleteSettings()
     lists: ListsSettings = ListsSettings()
+    access: AccessSettings = AccessSettings()
+    policy: PolicySettings = PolicySettings()
+    limits: LimitsSettings = LimitsSettings()
     log: LogSettings = LogSettings()
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that some of these came from, if there was one."""
+        return self._file
 
     @classmethod
     def settings_customise_sources(
@@ -142,6 +159,7 @@ def load_settings_with_origins(
     for key, value in (flags or {}).items():
         _lay_over(merged, origins, _nest(key, value), lambda key: f"--{key[-1]}")
     settings = _validate(merged, origins)
+    settings._file = file  # noqa: SLF001 - what makes them knows where from
     return LoadedSettings(settings=settings, origins=MappingProxyType(origins), file=file)
 
 
@@ -261,10 +279,12 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
         ),
         "default",
     )
-    where = f"{origin}: {'.'.join(key)}"
+    where = f"{_with_line(origin, fault['loc'])}: {'.'.join(key)}"
     if fault["type"] == "extra_forbidden":
         siblings = _keys_at(key[:-1])
         return f"{where}: unknown key, expected one of {', '.join(siblings)}"
+    if fault["type"] == "missing":
+        return f"{where}: is missing"
     got = shown(key, fault["input"])
     if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
         return f"{where}: expected a table, got {got!r}"
@@ -273,11 +293,27 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     return f"{where}: expected {expected}, got {got!r}"
 
 
+def _with_line(origin: str, place: tuple[int | str, ...]) -> str:
+    """Add its line to a file in which the fault is inside a list of tables."""
+    if not any(isinstance(part, int) for part in place) or not Path(origin).is_file():
+        return origin
+    line = find_line(Path(origin).read_text(encoding="utf-8"), place)
+    return origin if line is None else f"{origin}:{line}"
+
+
 def _keys_at(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Settings
     for part in path:
-        model = type(model.model_fields[part].default)
+        # The tables of a list are of the model of the list, and their numbers name no field.
+        if not part.isdecimal():
+            model = _table_of(model.model_fields[part])
     return list(model.model_fields)
+
+
+def _table_of(field: FieldInfo) -> type[BaseModel]:
+    """Return the model of a field that is a table, or a list of tables."""
+    candidates = (type(field.default), *get_args(field.annotation))
+    return next(one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel))
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -6,6 +6,7 @@ nowhere else.
 
 import json
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -212,6 +213,19 @@ class ManifestsSettings(Group):
         description="Most `tag` parameters in one push of a manifest.",
         json_schema_extra=about(unit="tags", off="0 refuses the parameter"),
     )
+    schema1: Literal["refuse", "accept", "convert"] = Field(
+        "refuse",
+        description="What happens to signed images of schema 1. Those that are stored can always "
+        "be pulled; `accept` lets them be pushed; `convert` also gives clients of that format "
+        "other images in it, and other clients those images in theirs.",
+        json_schema_extra=about(unit="", off="`refuse`"),
+    )
+    schema1_key_file: Path | None = Field(
+        None,
+        description="Private key that signs images of schema 1 which have no signature, PEM or "
+        "JWK, of EC or RSA; without it one is made and kept in the store.",
+        json_schema_extra=about(unit="", off="unset"),
+    )
 
 
 class DeleteSettings(Group):
@@ -259,6 +273,12 @@ class LogSettings(Group):
         "json",
         description="`json` is one object a line; `console` is for reading at a terminal.",
         json_schema_extra=about(unit="", off=""),
+    )
+    audit: bool = Field(
+        True,
+        description="Whether each login, push and deletion, and whatever is denied, is logged with "
+        "who, what and from where, whatever `level` is; only where access is controlled.",
+        json_schema_extra=about(unit="", off="`false`"),
     )
     access: bool = Field(
         True,

@@ -1,15 +1,16 @@
 """The settings as rows: for `moorage config` and for the table in the documentation."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from api.settings import ENV_PREFIX, LoadedSettings, Settings
 from api.settings_secrets import shown
 
-__all__ = ["SettingRow", "markdown_table", "setting_rows"]
+__all__ = ["SettingRow", "markdown_table", "markdown_table_of_items", "setting_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,19 @@ def markdown_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def markdown_table_of_items(model: type[BaseModel]) -> str:
+    """Render the keys of the tables in a list of tables, in which each is of this model."""
+    lines = [
+        "| Key | Default | Unit | Meaning | To switch off |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, field in model.model_fields.items():
+        description, unit, off = _documentation_of(name, field)
+        default = "needed" if field.is_required() else f"`{_literal(field.default)}`"
+        lines.append(f"| `{name}` | {default} | {unit or '-'} | {description} | {off or '-'} |")
+    return "\n".join(lines) + "\n"
+
+
 def _leaves(
     model: BaseModel, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -62,7 +76,7 @@ def _leaves(
 def _leaf(path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
     if isinstance(value, BaseModel):
         yield from _leaves(value, path)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaf((*path, str(name)), inner)
     else:
@@ -73,10 +87,13 @@ def _documentation(key: tuple[str, ...]) -> tuple[str, str, str]:
     model: type[BaseModel] = Settings
     for part in key[:-1]:
         model = type(model.model_fields[part].default)
-    field = model.model_fields[key[-1]]
+    return _documentation_of(".".join(key), model.model_fields[key[-1]])
+
+
+def _documentation_of(name: str, field: FieldInfo) -> tuple[str, str, str]:
     about = field.json_schema_extra
     if field.description is None or not isinstance(about, dict):
-        raise LookupError(f"setting {'.'.join(key)} is not documented where it is declared")
+        raise LookupError(f"setting {name} is not documented where it is declared")
     return field.description, str(about["unit"]), str(about["off"])
 
 
@@ -88,6 +105,10 @@ def _plain(value: object) -> object:
     """Give a value that JSON can hold; what it has no form for becomes its text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, BaseModel):
+        return _plain(dict(value))
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return str(value)
@@ -96,6 +117,6 @@ def _plain(value: object) -> object:
 def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, tuple):
-        return json.dumps(value)
+    if isinstance(value, tuple | Mapping):
+        return json.dumps(_plain(value))
     return "unset" if value is None else str(value)

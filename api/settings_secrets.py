@@ -1,30 +1,42 @@
 """What may be shown of a setting's value."""
 
 import re
+from pathlib import PurePath
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 __all__ = ["MASK", "shown"]
 
 MASK = "********"
 
+_TABLES = {("access", "token"), ("access", "tokens")}
+
 _SECRET_KEY = re.compile(
-    r"secret|passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
+    r"secret|(?<!ht)passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
 )
+_UNIT = re.compile(r"_(seconds|days|bytes|count|depth|entries)$")
 _PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=[?&]password=)[^&\s]*")
 
 
 def shown(key: tuple[str, ...], value: object) -> object:
     """Give `value` as it may be printed: itself, or a mask where `key` names a secret.
 
-    A password inside a URL is masked whatever the key is called.
+    A password inside a URL is masked whatever the key is called. What is measured, and the path of
+    a file, is no secret.
     """
-    if isinstance(value, SecretStr) or any(_SECRET_KEY.search(part) for part in key):
+    if value is None or isinstance(value, bool | PurePath) or _UNIT.search(key[-1]):
+        return value
+    if isinstance(value, SecretStr) or any(_SECRET_KEY.search(part) for part in _named(key)):
         return MASK
+    if isinstance(value, BaseModel):
+        return {name: shown((*key, name), inner) for name, inner in value}
     if isinstance(value, dict):
         return {name: shown((*key, str(name)), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [shown(key, inner) for inner in value]
-    if isinstance(value, str):
-        return _PASSWORD_IN_URL.sub(MASK, value)
-    return value
+    return _PASSWORD_IN_URL.sub(MASK, value) if isinstance(value, str) else value
+
+
+def _named(key: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out of a key the tables of ours that are named after tokens and hold none."""
+    return key[2:] if key[:2] in _TABLES else key

@@ -3,7 +3,9 @@
     RegistryError
     ├── DigestInvalid             (also ValueError)
     │   ├── DigestUnsupported     an algorithm nobody here knows
+    │   ├── ArchiveTruncated      the beginning of an archive, where its tarsum is needed
     │   └── DigestMismatch        content that is not what its digest says
+    │       └── ArchiveInvalid    content that has no tarsum, whatever follows it
     ├── SizeInvalid
     ├── NameInvalid               (also ValueError)
     ├── NameUnknown
@@ -16,14 +18,16 @@
     ├── ManifestInvalid
     ├── ManifestTooLarge
     ├── ManifestBlobUnknown
+    ├── ManifestUnverified        a signature that is missing, malformed or not good
     ├── ManifestFaults            several of the above, found in one manifest
     ├── PaginationInvalid
     ├── OperationUnsupported
     ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
-    │   └── LoginRefused          credentials of a request for a token that prove nothing
     ├── TokenRequestInvalid       a request for a token that is none
     ├── AccessDenied              someone who may not do this
+    │   └── TagImmutable          nobody may: the tag stays where it is
     ├── AccessUnavailable         who asks cannot be found out now
+    ├── TooManyRequests           of one client, within a time or at once
     └── DriverError               what a storage driver raises, and all it raises
         ├── PathNotFound
         ├── PathInvalid
@@ -43,6 +47,8 @@ from collections.abc import Mapping, Sequence
 __all__ = [
     "AccessDenied",
     "AccessUnavailable",
+    "ArchiveInvalid",
+    "ArchiveTruncated",
     "AuthenticationRequired",
     "BlobUnknown",
     "DigestInvalid",
@@ -50,12 +56,12 @@ __all__ = [
     "DigestUnsupported",
     "DriverError",
     "DriverUnavailable",
-    "LoginRefused",
     "ManifestBlobUnknown",
     "ManifestFaults",
     "ManifestInvalid",
     "ManifestTooLarge",
     "ManifestUnknown",
+    "ManifestUnverified",
     "NameInvalid",
     "NameUnknown",
     "OffsetInvalid",
@@ -68,8 +74,10 @@ __all__ = [
     "RegistryError",
     "SizeInvalid",
     "StorageFull",
+    "TagImmutable",
     "TagInvalid",
     "TokenRequestInvalid",
+    "TooManyRequests",
     "UploadBusy",
     "UploadUnknown",
     "WriterBusy",
@@ -106,6 +114,30 @@ class DigestMismatch(DigestInvalid):
     def __init__(self, *, expected: str, actual: str, field: str | None = None) -> None:
         super().__init__(expected, "the content has another digest", field=field)
         self.detail = {**self.detail, "expected": expected, "actual": actual}
+
+
+class ArchiveInvalid(DigestMismatch):
+    """Content that has no tarsum: no archive, or one past the limits of what is read.
+
+    Attributes:
+        reason: what is wrong, in a sentence.
+    """
+
+    def __init__(self, reason: str, *, digest: str | None = None) -> None:
+        RegistryError.__init__(self, reason, digest=digest, reason=reason)
+        self.reason = reason
+
+
+class ArchiveTruncated(DigestInvalid):
+    """Content that has no tarsum yet: an archive that has begun and not ended.
+
+    Attributes:
+        reason: where it ends, in a sentence.
+    """
+
+    def __init__(self, reason: str, *, digest: str | None = None) -> None:
+        RegistryError.__init__(self, reason, digest=digest, reason=reason)
+        self.reason = reason
 
 
 class SizeInvalid(RegistryError):
@@ -215,6 +247,16 @@ class ManifestBlobUnknown(RegistryError):
         super().__init__(f"{field} refers to {digest}", digest=digest, field=field)
 
 
+class ManifestUnverified(RegistryError):
+    """A signed manifest whose signatures are missing, malformed, or not good.
+
+    `field` is the dotted place of the fault, such as `signatures[0].header.jwk`.
+    """
+
+    def __init__(self, reason: str, *, field: str | None = None) -> None:
+        super().__init__(reason, reason=reason, field=field)
+
+
 class ManifestFaults(RegistryError):
     """All that is wrong with one manifest.
 
@@ -248,18 +290,21 @@ class AuthenticationRequired(RegistryError):
         wanted: what the request asks for, as scopes.
         error: what is wrong with the credentials at hand, if there are any: `invalid_token` or
             `insufficient_scope`.
+        challenge: how to prove it, in the words of the protocol that the client speaks.
     """
 
     def __init__(
-        self, reason: str, *, wanted: Sequence[str] = (), error: str | None = None
+        self,
+        reason: str,
+        *,
+        wanted: Sequence[str] = (),
+        error: str | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(reason, reason=reason, access=list(wanted) or None)
         self.wanted = tuple(wanted)
         self.error = error
-
-
-class LoginRefused(AuthenticationRequired):
-    """Credentials with which a token was asked for, and which prove nothing."""
+        self.challenge = challenge
 
 
 class TokenRequestInvalid(RegistryError):
@@ -277,12 +322,34 @@ class TokenRequestInvalid(RegistryError):
 class AccessDenied(RegistryError):
     """A request of someone who may not do what it asks for."""
 
-    def __init__(self, reason: str, *, repository: str | None = None) -> None:
-        super().__init__(reason, reason=reason, repository=repository)
+    def __init__(self, reason: str, *, repository: str | None = None, **detail: str | None) -> None:
+        super().__init__(reason, reason=reason, repository=repository, **detail)
+
+
+class TagImmutable(AccessDenied):
+    """A tag that may be created once, and points elsewhere already, or is to be removed."""
+
+    def __init__(self, *, name: str, tag: str, digest: str) -> None:
+        reason = f"tag {tag} is write-once and points to {digest}"
+        super().__init__(reason, repository=name, tag=tag, digest=digest)
 
 
 class AccessUnavailable(RegistryError):
     """Who asks cannot be found out now; the text is for logs only."""
+
+
+class TooManyRequests(RegistryError):
+    """A client that has asked for more than its share, or too often for a password.
+
+    Attributes:
+        retry_after_seconds: how long to wait before asking again, in whole seconds from 1.
+    """
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"try again in {retry_after_seconds} seconds", retry_after_seconds=retry_after_seconds
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DriverError(RegistryError):

@@ -1,15 +1,16 @@
 """The registry as users run it: `moorage serve` in a process of its own."""
 
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.service.running import Service, clean_environment, free_port, serving
 
-__all__ = ["Service", "running_registry", "wait_for_claim"]
+__all__ = ["Service", "running_registry", "running_registry_over_tls", "wait_for_claim"]
 
 
 @contextmanager
@@ -24,6 +25,27 @@ def running_registry(
         name: of this one among several that log into the same folder.
         variables: settings, such as `MOORAGE_SERVER__WORKERS="2"`.
     """
+    with _running(tmp_path, root, name, None, variables) as service:
+        yield service
+
+
+@contextmanager
+def running_registry_over_tls(
+    tmp_path: Path, tls: ssl.SSLContext, **variables: str
+) -> Iterator[Service]:
+    """Do the same where `variables` have it speak TLS, which it is asked by."""
+    with _running(tmp_path, None, "registry", tls, variables) as service:
+        yield service
+
+
+@contextmanager
+def _running(
+    tmp_path: Path,
+    root: Path | None,
+    name: str,
+    tls: ssl.SSLContext | None,
+    variables: Mapping[str, str],
+) -> Iterator[Service]:
     port = free_port()
     log_file = tmp_path / f"{name}.log"
     command = [sys.executable, "-m", "api", "serve", "--port", str(port)]
@@ -35,7 +57,8 @@ def running_registry(
             stderr=log,
             stdout=log,
         )
-    with serving(Service(port=port, process=process, log_file=log_file), "/v2/") as service:
+    service = Service(port=port, process=process, log_file=log_file, tls=tls)
+    with serving(service, "/v2/"):
         yield service
 
 

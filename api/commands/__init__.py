@@ -7,10 +7,12 @@ import typer
 
 from api.commands.config import config
 from api.commands.copy import copy
+from api.commands.policy import policy
 from api.commands.robots import robots
 from api.commands.serve import serve
 from api.commands.tokens import tokens
 from api.commands.uploads import uploads
+from api.commands.users import users
 
 __all__ = ["app", "main"]
 
@@ -27,6 +29,8 @@ app.command()(copy)
 app.add_typer(uploads)
 app.add_typer(robots)
 app.add_typer(tokens)
+app.add_typer(users)
+app.add_typer(policy)
 
 
 def _print_version(value: bool) -> None:

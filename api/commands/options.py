@@ -8,13 +8,29 @@ import typer
 
 from api.settings import LoadedSettings, SettingsError, load_settings_with_origins
 
-__all__ = ["EXIT_USAGE", "Config", "Host", "Port", "Root", "Workers", "fail", "load_or_fail"]
+__all__ = [
+    "EXIT_USAGE",
+    "AllowOpen",
+    "Config",
+    "Host",
+    "Port",
+    "Root",
+    "Workers",
+    "fail",
+    "load_or_fail",
+]
 
 EXIT_USAGE = 2
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="TCP port to listen on; 0 takes a free one.")]
 Workers = Annotated[int | None, typer.Option(help="Processes that serve the port.")]
+AllowOpen = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-open", help="Listen on other addresses than loopback without access control."
+    ),
+]
 Root = Annotated[Path | None, typer.Option(help="Directory of the store.")]
 Config = Annotated[
     Path | None,
@@ -29,6 +45,7 @@ def load_or_fail(
     port: int | None,
     workers: int | None,
     root: Path | None,
+    allow_open: bool | None = None,
 ) -> LoadedSettings:
     """Read the settings, or end the command with one line for each fault."""
     flags: dict[tuple[str, ...], object] = {
@@ -36,6 +53,7 @@ def load_or_fail(
         ("server", "port"): port,
         ("server", "workers"): workers,
         ("storage", "filesystem", "root"): root,
+        ("access", "allow_open"): allow_open,
     }
     given = {key: value for key, value in flags.items() if value is not None}
     try:

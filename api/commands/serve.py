@@ -4,9 +4,19 @@ import tempfile
 
 import typer
 
-from api.commands.options import EXIT_USAGE, Config, Host, Port, Root, Workers, fail, load_or_fail
+from api.commands.options import (
+    EXIT_USAGE,
+    AllowOpen,
+    Config,
+    Host,
+    Port,
+    Root,
+    Workers,
+    fail,
+    load_or_fail,
+)
 from api.logging import configure_logging
-from api.server import StartError, listen, run_server
+from api.server import StartError, is_loopback, listen, run_server
 from api.settings import Settings, SettingsError
 
 __all__ = ["serve"]
@@ -18,12 +28,16 @@ def serve(
     workers: Workers = None,
     root: Root = None,
     config: Config = None,
+    allow_open: AllowOpen = None,
 ) -> None:
     """Serve the registry until SIGTERM or SIGINT; running transfers may then finish."""
-    loaded = load_or_fail(config, host=host, port=port, workers=workers, root=root)
+    loaded = load_or_fail(
+        config, host=host, port=port, workers=workers, root=root, allow_open=allow_open
+    )
     settings = loaded.settings
     configure_logging(settings.log)
     try:
+        _check_access(settings)
         _check_storage(settings)
         listener = listen(settings.server)
         exit_code = run_server(settings, listener)
@@ -32,6 +46,17 @@ def serve(
     except SettingsError as error:
         fail(error.faults, exit_code=EXIT_USAGE)
     raise typer.Exit(exit_code)
+
+
+def _check_access(settings: Settings) -> None:
+    """See that nobody opens the registry to a network without meaning to."""
+    host = settings.server.host
+    if settings.access.is_open and not settings.access.allow_open and not is_loopback(host):
+        raise StartError(
+            f"listening on {host} would let everybody who reaches it push and delete: set "
+            "access.controller (docs/access.md), or allow it with --allow-open "
+            "(access.allow_open = true)"
+        )
 
 
 def _check_storage(settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """Answers and bodies, as routes name them: `responses=answers(answer(200, ...), errors(...))`."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel
 
@@ -11,12 +11,25 @@ from api.contract.headers import (
     API_VERSION,
     REQUEST_ID,
     RETRY_AFTER,
+    WWW_AUTHENTICATE,
     HeaderField,
 )
 from api.errors import ERROR_TABLE, UNEXPECTED
 from api.models import ErrorItem, ErrorList
-from core.errors import DriverError, OperationUnsupported, RegistryError
-from core.manifest import MANIFEST_MODELS
+from core.errors import (
+    AccessDenied,
+    AuthenticationRequired,
+    DriverError,
+    OperationUnsupported,
+    RegistryError,
+    TooManyRequests,
+)
+from core.manifest import (
+    DOCKER_MANIFEST_V1,
+    DOCKER_MANIFEST_V1_SIGNED,
+    MANIFEST_MODELS,
+    SignedImage,
+)
 
 __all__ = [
     "Answers",
@@ -39,8 +52,16 @@ _Content: TypeAlias = Mapping[str, Mapping[str, Any]]
 _FIELDS_OF_STATUS: Mapping[int, tuple[HeaderField, ...]] = {
     ERROR_TABLE[DriverError].status: (RETRY_AFTER,),
     ERROR_TABLE[OperationUnsupported].status: (ALLOW,),
+    ERROR_TABLE[AuthenticationRequired].status: (WWW_AUTHENTICATE,),
+    ERROR_TABLE[TooManyRequests].status: (RETRY_AFTER,),
 }
 """Headers that every error of a status has."""
+
+_REFUSALS: Mapping[str, tuple[type[RegistryError], ...]] = {
+    "no": (),
+    "login": (AuthenticationRequired,),
+    "rules": (AuthenticationRequired, AccessDenied),
+}
 
 _OCTETS = "application/octet-stream"
 _BYTES = {"type": "string", "format": "binary"}
@@ -79,6 +100,7 @@ def errors(
     *kinds: type[RegistryError],
     body: bool = True,
     storage: bool = True,
+    guarded: Literal["no", "login", "rules"] = "rules",
     fields: Mapping[int, tuple[HeaderField, ...]] | None = None,
 ) -> Answers:
     """Return the answers to what can go wrong.
@@ -87,10 +109,13 @@ def errors(
         kinds: of errors, as the error table has them.
         body: whether the answers have one; those to HEAD have none.
         storage: whether the storage is asked, and so can fail.
+        guarded: by a gate, which asks who it is, and perhaps what they may do.
         fields: headers that only the answers of one status have.
     """
     by_status: dict[int, dict[str, ErrorItem]] = {}
-    for kind in (*kinds, DriverError) if storage else kinds:
+    # Limits are kept before any operation is known.
+    common = (TooManyRequests, *_REFUSALS[guarded], *((DriverError,) if storage else ()))
+    for kind in (*kinds, *common):
         entry = ERROR_TABLE[kind]
         example = find_error(kind)
         # Clients are told nothing of what happened in the storage.
@@ -153,11 +178,18 @@ def manifest_body() -> dict[str, Any]:
         media_type: {"schema": _refer(model), "example": MANIFESTS[media_type]}
         for media_type, model in MANIFEST_MODELS.items()
     }
+    # By this of its two names generators of clients know that it is JSON.
+    typed[DOCKER_MANIFEST_V1] = {
+        "schema": _refer(SignedImage),
+        "example": MANIFESTS[DOCKER_MANIFEST_V1_SIGNED],
+    }
     return {
         "requestBody": {
             "description": (
                 "The manifest, kept and served byte for byte. As `application/octet-stream` it "
-                "is of the type that its own `mediaType` tells."
+                "is of the type that its own `mediaType` tells. Signed images of schema 1, also "
+                f"known as `{DOCKER_MANIFEST_V1_SIGNED}`, are taken only if the registry is set up "
+                "to take them."
             ),
             "required": True,
             "content": {**typed, **binary()},

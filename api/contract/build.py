@@ -6,12 +6,13 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
 from api.contract.headers import FIELDS
 from api.models import Catalog, ErrorList, KeySet, TagList, TokenAnswer
-from core.manifest import MANIFEST_MODELS
+from core.manifest import MANIFEST_MODELS, SignedImage
 
 __all__ = ["build_contract"]
 
@@ -27,9 +28,26 @@ Once all its blobs are there, `PUT /v2/{name}/manifests/{reference}` pushes the 
 **Pull.** `GET /v2/{name}/manifests/{reference}` by tag or digest answers the manifest, exactly as
 it was pushed; `GET /v2/{name}/blobs/{digest}` answers each blob that it names, whole or in ranges.
 
+**Access.** A registry that asks who you are answers 401, with `WWW-Authenticate` telling how to
+prove it, and 403 to those who may not do what they ask for.
+
 **Errors** have a body with one item for each fault (`ErrorList`); errors of `HEAD` have none.
 A slash in the name of a repository may be sent as it is or as `%2F`.
 """
+
+_SECURITY_SCHEMES = {
+    "password": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The name and password of a user, or the name and secret of a robot.",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token that is good for some repositories, for a short time. A 401 tells "
+        "in `WWW-Authenticate` who gives one.",
+    },
+}
 
 _TAGS = [
     {"name": "registry", "description": "The registry itself, and the repositories in it."},
@@ -58,7 +76,10 @@ def build_contract(routes: Sequence[BaseRoute | RouteContext]) -> dict[str, Any]
             _split_description(operation)
             for parameter in operation.get("parameters", ()):
                 _tidy_parameter(parameter)
+    # Nobody has to prove anything to a registry that is open, so that none is one of the ways.
+    contract["security"] = [{"password": []}, {"token": []}, {}]
     contract["components"] = {
+        "securitySchemes": _SECURITY_SCHEMES,
         "headers": {field.key: field.describe() for field in FIELDS},
         "schemas": _schemas(),
     }
@@ -94,8 +115,14 @@ def _tidy_parameter(parameter: dict[str, Any]) -> None:
         parameter["name"] = parameter["name"].title()
 
 
+def _may_leave_out_its_type(model: type[BaseModel]) -> bool:
+    field = model.model_fields.get("media_type")
+    return field is not None and not field.is_required()
+
+
 def _schemas() -> dict[str, Any]:
-    models = [Catalog, ErrorList, KeySet, TagList, TokenAnswer, *MANIFEST_MODELS.values()]
+    manifests = [*MANIFEST_MODELS.values(), SignedImage]
+    models = [Catalog, ErrorList, KeySet, TagList, TokenAnswer, *manifests]
     _, found = models_json_schema(
         [(model, "validation") for model in models],
         ref_template="#/components/schemas/{model}",
@@ -107,10 +134,7 @@ def _schemas() -> dict[str, Any]:
         # Those that must tell their type come first, for readers that take the first that fits.
         "anyOf": [
             {"$ref": f"#/components/schemas/{model.__name__}"}
-            for model in sorted(
-                MANIFEST_MODELS.values(),
-                key=lambda model: not model.model_fields["media_type"].is_required(),
-            )
+            for model in sorted(manifests, key=_may_leave_out_its_type)
         ],
     }
     return dict(sorted(schemas.items()))

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
+    AccessDenied,
     AccessUnavailable,
+    AuthenticationRequired,
     BlobUnknown,
     DigestMismatch,
     DriverUnavailable,
@@ -13,6 +15,7 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     NameUnknown,
     OperationUnsupported,
@@ -23,12 +26,14 @@ from core.errors import (
     StorageFull,
     TagInvalid,
     TokenRequestInvalid,
+    TooManyRequests,
     UploadBusy,
     UploadUnknown,
 )
 from core.manifest import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
+    DOCKER_MANIFEST_V1_SIGNED,
     OCI_ARTIFACT,
     OCI_INDEX,
     OCI_MANIFEST,
@@ -51,6 +56,26 @@ _MANIFEST = {
     "size": 405,
 }
 _PLATFORM = {"architecture": "amd64", "os": "linux"}
+
+_SIGNATURE = {
+    "header": {
+        "jwk": {
+            "crv": "P-256",
+            "kid": "JT7L:EGG2:KXYO:YFN2:IDYW:O7NQ:6L2H:QACZ:R66O:3YHK:XGIA:4HBO",
+            "kty": "EC",
+            "x": "_mRRSSu9Nr61tSuc4-2AUQTT0PeiqCcZdbxWhpCQoy8",
+            "y": "dWmyVxe12um2yPo6tJ21qRMxBc40JcPOaeBhvqb_eis",
+        },
+        "alg": "ES256",
+    },
+    "signature": (
+        "Hu3TLKYXhmuqiBncg7E8CktU5QnEL1DpkTGCIyGaXhj4dgjsqYWfcAzO4LckYgcrPMbclO-i16copzBvV4vVwA"
+    ),
+    "protected": (
+        "eyJmb3JtYXRMZW5ndGgiOjM3MCwiZm9ybWF0VGFpbCI6IkNuMCIsInRpbWUiOiIxOTcwLTAxLTAxVDAwOjAwOjAw"
+        "WiJ9"
+    ),
+}
 
 MANIFESTS: Mapping[str, Mapping[str, object]] = {
     OCI_MANIFEST: {
@@ -78,6 +103,15 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
         "mediaType": DOCKER_MANIFEST_LIST,
         "manifests": [{"mediaType": DOCKER_MANIFEST, **_MANIFEST, "platform": _PLATFORM}],
     },
+    DOCKER_MANIFEST_V1_SIGNED: {
+        "schemaVersion": 1,
+        "name": NAME,
+        "tag": "1.0",
+        "architecture": "amd64",
+        "fsLayers": [{"blobSum": _LAYER["digest"]}],
+        "history": [{"v1Compatibility": f'{{"id":"{"a" * 64}"}}'}],
+        "signatures": [_SIGNATURE],
+    },
     OCI_ARTIFACT: {
         "mediaType": OCI_ARTIFACT,
         "artifactType": "application/vnd.example.sbom.v1",
@@ -88,7 +122,9 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 """A manifest of each type that can be pushed."""
 
 _EXAMPLES: tuple[RegistryError, ...] = (
+    AccessDenied(f"user:ann may not push in {NAME}", repository=NAME),
     AccessUnavailable("not told to clients"),
+    AuthenticationRequired(f"log in to push {NAME}", wanted=[f"repository:{NAME}:pull,push"]),
     BlobUnknown(digest=DIGEST, name=NAME),
     BodyOverdue(60),
     DigestMismatch(expected=DIGEST, actual=_OTHER_DIGEST),
@@ -98,6 +134,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     ManifestInvalid("Field required", field="layers[0].size"),
     ManifestTooLarge(limit=4 * 1024 * 1024),
     ManifestUnknown(name=NAME, reference="1.0"),
+    ManifestUnverified("the manifest is not signed", field="signatures"),
     NameInvalid("Team/App", "a repository name is in lower case"),
     NameUnknown(NAME),
     OperationUnsupported("deleting is switched off: delete.enabled is false"),
@@ -107,6 +144,7 @@ _EXAMPLES: tuple[RegistryError, ...] = (
     RangeNotSatisfiable("bytes=2-", size=2),
     SizeInvalid(expected=1024, actual=1000),
     StorageFull("/"),
+    TooManyRequests(retry_after_seconds=30),
     TagInvalid(".hidden", "a tag does not begin with a dot"),
     TokenRequestInvalid("invalid_scope", "a scope is of the form type:name:action,action"),
     TooManyTags(limit=100),

@@ -9,7 +9,6 @@ __all__ = [
     "ACCEPT_RANGES",
     "ALLOW",
     "API_VERSION",
-    "BASIC_CHALLENGE",
     "BLOB_LOCATION",
     "CACHE_CONTROL",
     "CONTENT_LENGTH",
@@ -30,6 +29,8 @@ __all__ = [
     "UNSATISFIED_RANGE",
     "UPLOAD_LOCATION",
     "UPLOAD_UUID",
+    "VARY",
+    "WWW_AUTHENTICATE",
     "HeaderField",
 ]
 
@@ -129,6 +130,13 @@ ETAG = HeaderField(
     example=f'"{DIGEST}"',
     pattern=f'^"{DIGEST_PATTERN}"$',
 )
+VARY = HeaderField(
+    name="Vary",
+    key="Vary",
+    description="Says that the answer depends on `Accept`, where images are converted.",
+    example="Accept",
+    always=False,
+)
 BLOB_LOCATION = HeaderField(
     name="Location",
     key="BlobLocation",
@@ -214,13 +222,16 @@ RETRY_AFTER = HeaderField(
     example=5,
 )
 
-BASIC_CHALLENGE = HeaderField(
+WWW_AUTHENTICATE = HeaderField(
     name="WWW-Authenticate",
-    key="BasicChallenge",
-    description="A token is asked for with a password.",
-    example='Basic realm="Moorage", charset="UTF-8"',
-    pattern="^Basic ",
+    key="WwwAuthenticate",
+    description="How to prove who one is: by a password (`Basic`), or by a token (`Bearer`) that "
+    "the `realm` gives for this `service` and `scope`.",
+    example='Bearer realm="https://registry.example/token",service="registry.example",'
+    'scope="repository:team/app:pull"',
+    pattern="^(Basic|Bearer) realm=",
 )
+
 TOKEN_CACHE_CONTROL = HeaderField(
     name="Cache-Control",
     key="TokenCacheControl",
@@ -233,7 +244,6 @@ FIELDS = (
     ACCEPT_RANGES,
     ALLOW,
     API_VERSION,
-    BASIC_CHALLENGE,
     BLOB_LOCATION,
     CACHE_CONTROL,
     CONTENT_LENGTH,
@@ -253,5 +263,7 @@ FIELDS = (
     UNSATISFIED_RANGE,
     UPLOAD_LOCATION,
     UPLOAD_UUID,
+    VARY,
+    WWW_AUTHENTICATE,
 )
 """All of them."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from starlette.responses import Response
 
+from api.access import needs
 from api.contract import answer, answers, binary, errors, not_modified
 from api.contract.headers import (
     ACCEPT_RANGES,
@@ -17,7 +18,7 @@ from api.contract.headers import (
     STORE_LOCATION,
     UNSATISFIED_RANGE,
 )
-from api.dependencies import BlobDigest, CurrentRepository, DeleteAllowed
+from api.dependencies import BlobDigest, CurrentAccess, CurrentRepository, DeleteAllowed
 from api.errors import PreconditionFailed, RangeNotSatisfiable
 from api.headers import API_VERSION, format_etag, matches_etag, parse_range
 from api.lean import LeanRoute
@@ -67,6 +68,7 @@ _REDIRECT = answer(
         ),
     ),
 )
+@needs("pull")
 async def get_blob(
     repository: CurrentRepository,
     digest: BlobDigest,
@@ -90,9 +92,12 @@ async def get_blob(
 ) -> Response:
     """Pull a blob, or a range of it.
 
+    What is asked for by a tarsum is answered with the digest of its bytes.
+
     Spec: distribution-spec 1.1, "Pulling blobs" (end-2); RFC 9110, sections 13 and 14.
     """
     layer = await repository.layers.fetch(digest)
+    digest = layer.identity
     if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
     if (url := await layer.redirect_url("GET")) is not None:
@@ -128,6 +133,7 @@ async def get_blob(
         errors(NameInvalid, DigestInvalid, BlobUnknown, PreconditionFailed, body=False),
     ),
 )
+@needs("pull")
 async def head_blob(
     repository: CurrentRepository,
     digest: BlobDigest,
@@ -139,6 +145,7 @@ async def head_blob(
     Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-2).
     """
     layer = await repository.layers.fetch(digest)
+    digest = layer.identity
     if (early := _answer_condition(digest, if_match, if_none_match)) is not None:
         return early
     if (url := await layer.redirect_url("HEAD")) is not None:
@@ -156,12 +163,16 @@ async def head_blob(
         errors(NameInvalid, DigestInvalid, BlobUnknown, OperationUnsupported),
     ),
 )
-async def delete_blob(repository: CurrentRepository, digest: BlobDigest) -> Response:
+@needs("delete")
+async def delete_blob(
+    repository: CurrentRepository, access: CurrentAccess, digest: BlobDigest
+) -> Response:
     """Remove a blob from this repository; others keep it.
 
     Spec: distribution-spec 1.1, "Deleting Blobs" (end-10).
     """
     await repository.layers.delete(digest)
+    access.note("delete", repository=str(repository.name), reference=str(digest))
     return Response(status_code=202, headers=API_VERSION)
 
 

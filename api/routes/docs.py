@@ -8,6 +8,8 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
+from api.access import needs_nothing
+
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
@@ -60,6 +62,7 @@ SwaggerUIBundle({
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
+@needs_nothing
 async def show_docs() -> Response:
     """Answer the page. Nothing on it comes from elsewhere, and no script is in it."""
     return Response(
@@ -70,6 +73,7 @@ async def show_docs() -> Response:
 
 
 @router.api_route("/docs/start.js", methods=["GET", "HEAD"])
+@needs_nothing
 async def start_docs() -> Response:
     """Answer the script that starts the page."""
     headers = {**_SAFE, "Cache-Control": "no-cache"}
@@ -77,6 +81,7 @@ async def start_docs() -> Response:
 
 
 @router.api_route("/docs/{file}", methods=["GET", "HEAD"])
+@needs_nothing
 async def get_docs_file(file: str) -> Response:
     """Answer a file of the page, to be kept for a year: its address tells its version."""
     media_type = _MEDIA_TYPES.get(file)

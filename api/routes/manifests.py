@@ -8,6 +8,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.accept import find_accepted
+from api.access import needs
+from api.access.write_once import refuse_removal, setting_tags
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -17,8 +20,15 @@ from api.contract.headers import (
     MANIFEST_LOCATION,
     SUBJECT,
     TAGS,
+    VARY,
 )
-from api.dependencies import CurrentRepository, CurrentSettings, DeleteAllowed, ManifestReference
+from api.dependencies import (
+    CurrentAccess,
+    CurrentRepository,
+    CurrentSettings,
+    DeleteAllowed,
+    ManifestReference,
+)
 from api.errors import BodyOverdue, TooManyTags
 from api.headers import (
     API_VERSION,
@@ -37,13 +47,15 @@ from core.errors import (
     ManifestInvalid,
     ManifestTooLarge,
     ManifestUnknown,
+    ManifestUnverified,
     NameInvalid,
     OperationUnsupported,
     SizeInvalid,
     StorageFull,
     TagInvalid,
 )
-from core.manifest import Manifest, parse_manifest
+from core.manifest import DOCKER_MANIFEST, OCI_MANIFEST, Manifest, parse_manifest
+from core.manifest.schema1 import SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -64,12 +76,21 @@ IfNoneMatch = Annotated[
     str | None, Header(description="Pull only what has not this ETag.", examples=[ETAG.example])
 ]
 
-_FIELDS = (DIGEST_OF_CONTENT, ETAG)
+Accept = Annotated[
+    str | None,
+    Header(
+        description="Types of manifests that the client understands.",
+        examples=[f"{OCI_MANIFEST}, {DOCKER_MANIFEST}"],
+    ),
+]
+
+_FIELDS = (DIGEST_OF_CONTENT, ETAG, VARY)
 _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
 _UNKNOWN = (NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown)
+_NOT_SERVED = (*_UNKNOWN, ManifestInvalid)
 _REFUSED = (
     *(NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, ManifestInvalid, ManifestBlobUnknown),
-    *(ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
+    *(ManifestUnverified, ManifestTooLarge, TooManyTags, BodyOverdue, StorageFull),
 )
 
 
@@ -79,20 +100,31 @@ _REFUSED = (
     responses=answers(
         answer(200, "The manifest.", *_FIELDS, content=any_manifest()),
         not_modified(*_FIELDS),
-        errors(*_UNKNOWN),
+        errors(*_NOT_SERVED),
     ),
 )
+@needs("pull")
 async def get_manifest(
-    repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
+    repository: CurrentRepository,
+    reference: ManifestReference,
+    if_none_match: IfNoneMatch = None,
+    accept: Accept = None,
 ) -> Response:
     """Pull a manifest, the very bytes that were pushed, whatever the Accept header lists.
+
+    Only where the registry is set up to convert images from and to schema 1 does it count, for
+    images that are asked for by tag.
 
     Spec: distribution-spec 1.1, "Pulling manifests" (end-3).
     """
     manifest = await repository.manifests.get(reference)
+    varies = False
+    if repository.conversions is not None and isinstance(reference, Tag):
+        manifest = await find_accepted(repository.conversions, manifest, reference, accept)
+        varies = True
     if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
-        return Response(status_code=304, headers=_fields_of(str(manifest.digest)))
-    return PreparedResponse(_prepare(manifest), manifest.payload)
+        return Response(status_code=304, headers=_fields_of(str(manifest.digest), varies=varies))
+    return PreparedResponse(_prepare(manifest, varies=varies), manifest.payload)
 
 
 @router.head(
@@ -101,20 +133,28 @@ async def get_manifest(
     responses=answers(
         answer(200, "The manifest is here.", *_FIELDS, CONTENT_LENGTH),
         not_modified(*_FIELDS),
-        errors(*_UNKNOWN, body=False),
+        errors(*_NOT_SERVED, body=False),
     ),
 )
+@needs("pull")
 async def head_manifest(
-    repository: CurrentRepository, reference: ManifestReference, if_none_match: IfNoneMatch = None
+    repository: CurrentRepository,
+    reference: ManifestReference,
+    if_none_match: IfNoneMatch = None,
+    accept: Accept = None,
 ) -> Response:
     """Ask whether a manifest is here, and for its digest, type and size.
 
     Spec: distribution-spec 1.1, "Checking if content exists in the registry" (end-3).
     """
     manifest = await repository.manifests.get(reference)
+    varies = False
+    if repository.conversions is not None and isinstance(reference, Tag):
+        manifest = await find_accepted(repository.conversions, manifest, reference, accept)
+        varies = True
     if if_none_match is not None and matches_etag(if_none_match, manifest.digest):
-        return Response(status_code=304, headers=_fields_of(str(manifest.digest)))
-    return PreparedResponse(_prepare(manifest))
+        return Response(status_code=304, headers=_fields_of(str(manifest.digest), varies=varies))
+    return PreparedResponse(_prepare(manifest, varies=varies))
 
 
 @router.put(
@@ -127,10 +167,12 @@ async def head_manifest(
     ),
     openapi_extra=manifest_body(),
 )
+@needs("pull", "push")
 async def put_manifest(
     request: Request,
     repository: CurrentRepository,
     settings: CurrentSettings,
+    access: CurrentAccess,
     reference: ManifestReference,
     content_type: Annotated[
         str | None,
@@ -154,12 +196,30 @@ async def put_manifest(
     if len(tag) > settings.manifests.max_tags_per_push:
         raise TooManyTags(limit=settings.manifests.max_tags_per_push)
     extra_tags = [Tag.parse(text) for text in tag]
+    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
+    tags = list(dict.fromkeys(tags))
+    if tags:
+        access.require("tag", str(repository.name))
     payload = await read_body(
         request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
     )
-    manifest = await _parse(payload, parse_media_type(content_type), reference)
-    tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
-    await repository.manifests.put(manifest, list(dict.fromkeys(tags)))
+    media_type = parse_media_type(content_type)
+    manifest: Manifest | SignedManifest
+    if await _is_signed_image(payload, media_type):
+        manifest = await repository.manifests.read_signed(payload, reference)
+    else:
+        manifest = await _parse(payload, media_type, reference)
+    async with setting_tags(repository, access, tags, manifest.digest):
+        if isinstance(manifest, SignedManifest):
+            await repository.manifests.put_signed(manifest, tags)
+        else:
+            await repository.manifests.put(manifest, tags)
+    access.note(
+        "push",
+        repository=str(repository.name),
+        digest=str(manifest.digest),
+        tags=[str(one) for one in tags],
+    )
     headers = {
         **API_VERSION,
         "Location": manifest_location(repository.name, manifest.digest),
@@ -181,16 +241,27 @@ async def put_manifest(
         answer(202, "The tag or the manifest is gone."), errors(*_UNKNOWN, OperationUnsupported)
     ),
 )
-async def delete_manifest(repository: CurrentRepository, reference: ManifestReference) -> Response:
+@needs("delete")
+async def delete_manifest(
+    repository: CurrentRepository, access: CurrentAccess, reference: ManifestReference
+) -> Response:
     """Remove a tag, or a manifest with all tags that point to it.
 
     Spec: distribution-spec 1.1, "Deleting tags", "Deleting Manifests" (end-9).
     """
+    await refuse_removal(repository, access, reference)
     if isinstance(reference, Tag):
         await repository.tags.remove(reference)
     else:
         await repository.manifests.delete(reference)
+    access.note("delete", repository=str(repository.name), reference=str(reference))
     return Response(status_code=202, headers=API_VERSION)
+
+
+async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
+    if len(payload) <= _INLINE_BYTES:
+        return is_signed_image(payload, media_type)
+    return await to_thread.run_sync(is_signed_image, payload, media_type)
 
 
 async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
@@ -208,17 +279,23 @@ def _parse_verified(payload: bytes, media_type: str | None, reference: Reference
     return parse_manifest(payload, media_type, actual)
 
 
-def _fields_of(digest: str) -> dict[str, str]:
-    return {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
+def _fields_of(digest: str, *, varies: bool) -> dict[str, str]:
+    headers = {**API_VERSION, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
+    if varies:
+        headers["Vary"] = "Accept"
+    return headers
 
 
-def _prepare(manifest: StoredManifest) -> PreparedHeaders:
+def _prepare(manifest: StoredManifest, *, varies: bool) -> PreparedHeaders:
     digest, size = manifest.digest, len(manifest.payload)
-    return _prepare_headers(digest.algorithm.name, digest.encoded, manifest.media_type, size)
+    name = digest.algorithm.name
+    return _prepare_headers(name, digest.encoded, manifest.media_type, size, varies=varies)
 
 
 # By the parts of a digest, whose own hash takes longer than the rest of finding it.
 @functools.lru_cache(_MAX_PREPARED)
-def _prepare_headers(algorithm: str, encoded: str, media_type: str, size: int) -> PreparedHeaders:
-    headers = _fields_of(f"{algorithm}:{encoded}")
+def _prepare_headers(
+    algorithm: str, encoded: str, media_type: str, size: int, *, varies: bool
+) -> PreparedHeaders:
+    headers = _fields_of(f"{algorithm}:{encoded}", varies=varies)
     return prepare_headers({**headers, "Content-Type": media_type, "Content-Length": str(size)})

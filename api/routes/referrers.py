@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from api.access import needs
 from api.contract import answer, answers, document, errors
 from api.contract.examples import MANIFESTS
 from api.contract.headers import FILTERS_APPLIED, NEXT_PAGE
@@ -40,6 +41,7 @@ _INDEX = document(ImageIndex, OCI_INDEX, MANIFESTS[OCI_INDEX])
         errors(NameInvalid, DigestInvalid, PaginationInvalid),
     ),
 )
+@needs("pull")
 async def list_referrers(
     repository: CurrentRepository,
     settings: CurrentSettings,

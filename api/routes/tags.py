@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.access import needs
 from api.contract import answer, answers, document, errors
 from api.contract.headers import NEXT_PAGE
 from api.dependencies import CurrentRepository, CurrentSettings, LastParameter, NParameter
@@ -30,6 +31,7 @@ router = APIRouter(
         errors(NameInvalid, NameUnknown, PaginationInvalid),
     ),
 )
+@needs("pull", rule="list")
 async def list_tags(
     repository: CurrentRepository,
     settings: CurrentSettings,

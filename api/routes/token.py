@@ -7,19 +7,21 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.access import needs_nothing
+from api.access.challenges import format_challenge
 from api.contract import answer, answers, document, errors
-from api.contract.headers import BASIC_CHALLENGE, TOKEN_CACHE_CONTROL
+from api.contract.headers import TOKEN_CACHE_CONTROL
 from api.dependencies import CurrentSettings, RegistryState
 from api.errors import ERROR_TABLE, BodyOverdue
 from api.headers import API_VERSION
 from api.models import ErrorItem, KeySet, TokenAnswer, TokenError
 from api.token_form import form_body, read_form, required
-from core.access.controller import Asker, CredentialsInvalid
+from core.access import Asker, Challenge, CredentialsInvalid
 from core.access.resources import format_scope
 from core.access.tokens.service import IssuedTokens, TokenService
 from core.errors import (
     AccessUnavailable,
-    LoginRefused,
+    AuthenticationRequired,
     RegistryError,
     TokenRequestInvalid,
 )
@@ -37,7 +39,7 @@ _SUBJECT_TYPES: Final = {
 _YES: Final = "true"
 _KEPT_SECONDS = 300
 _NO_STORE: Final = {**API_VERSION, "Cache-Control": "no-store"}
-_REFUSED = ERROR_TABLE[LoginRefused].message
+_REFUSED = "the user, password or token is wrong, or has ended"
 
 _ANSWERED = answer(200, "A token.", TOKEN_CACHE_CONTROL, content=document(TokenAnswer))
 
@@ -57,15 +59,14 @@ Tokens = Annotated[TokenService, Depends(_get_tokens)]
     operation_id="getToken",
     responses=answers(
         _ANSWERED,
-        errors(
-            *(TokenRequestInvalid, LoginRefused, AccessUnavailable),
-            fields={ERROR_TABLE[LoginRefused].status: (BASIC_CHALLENGE,)},
-        ),
+        errors(*(TokenRequestInvalid, AuthenticationRequired, AccessUnavailable), guarded="no"),
     ),
 )
+@needs_nothing
 async def get_token(
     request: Request,
     tokens: Tokens,
+    settings: CurrentSettings,
     service: Annotated[
         str | None,
         Query(description="Who the token is for, as the challenge says.", examples=["moorage"]),
@@ -102,7 +103,10 @@ async def get_token(
         identity = await tokens.identify(_asker(request))
         issued = await tokens.issue(identity, wanted, scope or (), offline=offline == _YES)
     except CredentialsInvalid as error:
-        raise LoginRefused(_REFUSED) from error
+        basic = Challenge(scheme="Basic", realm=settings.access.realm)
+        raise AuthenticationRequired(
+            _REFUSED, challenge=format_challenge(basic, request.scope)
+        ) from error
     return _answer(issued)
 
 
@@ -111,13 +115,11 @@ async def get_token(
     operation_id="postToken",
     responses=answers(
         _ANSWERED,
-        errors(
-            *(TokenRequestInvalid, BodyOverdue, AccessUnavailable),
-            fields={ERROR_TABLE[TokenRequestInvalid].status: (TOKEN_CACHE_CONTROL,)},
-        ),
+        errors(TokenRequestInvalid, BodyOverdue, AccessUnavailable, guarded="no"),
     ),
     openapi_extra=form_body(),
 )
+@needs_nothing
 async def post_token(request: Request, tokens: Tokens, settings: CurrentSettings) -> Response:
     """Get a token as OAuth2 has it: for a password, a refresh token or an ID token of an issuer.
 
@@ -128,7 +130,7 @@ async def post_token(request: Request, tokens: Tokens, settings: CurrentSettings
         form = await read_form(request, settings.uploads.body_timeout_seconds)
         return await _grant(tokens, form, _asker(request).address)
     except CredentialsInvalid:
-        return _refuse(LoginRefused, "invalid_grant", _REFUSED)
+        return _refuse(AuthenticationRequired, "invalid_grant", _REFUSED)
     except TokenRequestInvalid as error:
         return _refuse(TokenRequestInvalid, error.error, error.message)
 
@@ -138,9 +140,10 @@ async def post_token(request: Request, tokens: Tokens, settings: CurrentSettings
     operation_id="getTokenKeys",
     responses=answers(
         answer(200, "The keys.", TOKEN_CACHE_CONTROL, content=document(KeySet)),
-        errors(AccessUnavailable),
+        errors(AccessUnavailable, guarded="no"),
     ),
 )
+@needs_nothing
 async def get_token_keys(tokens: Tokens) -> Response:
     """Get the keys that tokens are signed with.
 

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.access import needs
+from api.access.request_access import RequestAccess
 from api.contract import answer, answers, blob_body, errors
 from api.contract.examples import DIGEST
 from api.contract.headers import (
@@ -14,7 +16,13 @@ from api.contract.headers import (
     UPLOAD_LOCATION,
     UPLOAD_UUID,
 )
-from api.dependencies import DIGEST_PATTERN, CurrentRepository, CurrentSettings, UploadId
+from api.dependencies import (
+    DIGEST_PATTERN,
+    CurrentAccess,
+    CurrentRepository,
+    CurrentSettings,
+    UploadId,
+)
 from api.errors import BodyOverdue
 from api.headers import (
     API_VERSION,
@@ -82,10 +90,12 @@ _OUTDATED = (UPLOAD_LOCATION, RECEIVED)
     openapi_extra=blob_body("The whole blob, if `digest` is given.", required=False),
 )
 @router.post("", include_in_schema=False)
+@needs("pull", "push")
 async def start_upload(
     request: Request,
     repository: CurrentRepository,
     settings: CurrentSettings,
+    access: CurrentAccess,
     digest: Annotated[
         str | None,
         Query(
@@ -125,13 +135,14 @@ async def start_upload(
     Spec: distribution-spec 1.1, "Pushing blobs" (end-4a, end-4b), "Mounting a blob from another
     repository" (end-11); a mount that cannot be done begins an upload.
     """
-    mounted = await _mount(repository, mount, from_)
+    mounted = await _mount(repository, access, mount, from_)
     if mounted is not None:
         return _created(repository, mounted)
     if digest is not None:
-        return await _push_whole(request, repository, settings, Digest.parse(digest))
-    algorithm = SHA256 if digest_algorithm is None else get_algorithm(digest_algorithm)
-    async with await repository.layers.upload(algorithm) as upload:
+        return await _push_whole(request, repository, settings, _parse_digest(digest))
+    algorithm = SHA256 if digest_algorithm is None else get_algorithm(_with_plus(digest_algorithm))
+    upload_id = access.new_upload_id(str(repository.name))
+    async with await repository.layers.upload(algorithm, upload_id) as upload:
         return _progress(repository, upload, status=202)
 
 
@@ -147,6 +158,7 @@ async def start_upload(
     status_code=204,
     responses=answers(answer(204, "So much has come.", *_PROGRESS), errors(*_UNKNOWN, body=False)),
 )
+@needs("pull")
 async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
     """Ask how much of an upload has come.
 
@@ -170,6 +182,7 @@ async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Resp
     ),
     openapi_extra=blob_body("The next bytes of the blob."),
 )
+@needs("pull", "push")
 async def patch_upload(
     request: Request,
     repository: CurrentRepository,
@@ -204,6 +217,7 @@ async def patch_upload(
     ),
     openapi_extra=blob_body("The last bytes of the blob, if any are missing.", required=False),
 )
+@needs("pull", "push")
 async def finish_upload(
     request: Request,
     repository: CurrentRepository,
@@ -226,11 +240,12 @@ async def finish_upload(
     """
     if digest is None:
         raise DigestInvalid("", "the digest parameter is missing")
-    expected = Digest.parse(digest)
+    expected = _parse_digest(digest)
     async with await repository.layers.resume_writing(upload_id, expected.algorithm) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
-        await upload.finish_with(_receive(request, settings), expected, start=start, size=size)
-        return _created(repository, expected)
+        chunks = _receive(request, settings)
+        layer = await upload.finish_with(chunks, expected, start=start, size=size)
+        return _created(repository, layer.identity)
 
 
 @router.delete(
@@ -239,6 +254,7 @@ async def finish_upload(
     status_code=204,
     responses=answers(answer(204, "The upload is gone.", UPLOAD_UUID), errors(*_UNKNOWN)),
 )
+@needs("pull", "push")
 async def cancel_upload(repository: CurrentRepository, upload_id: UploadId) -> Response:
     """Abandon an upload and delete what has come.
 
@@ -249,24 +265,41 @@ async def cancel_upload(repository: CurrentRepository, upload_id: UploadId) -> R
     return Response(status_code=204, headers={**API_VERSION, "Docker-Upload-UUID": upload_id})
 
 
-async def _mount(repository: Repository, mount: str | None, source: str | None) -> Digest | None:
+async def _mount(
+    repository: Repository, access: RequestAccess, mount: str | None, source: str | None
+) -> Digest | None:
     if mount is None:
         return None
     try:
-        digest = Digest.parse(mount)
+        digest = _parse_digest(mount)
         name = None if source is None else RepositoryName.parse(source)
     except (DigestInvalid, NameInvalid):
         # Spec: a mount that cannot be done begins an upload.
         return None
+    if name is None:
+        # Nobody knows which repository would give it, and whether the sender may pull there.
+        if not access.is_open:
+            return None
+    elif not access.may_mount(str(name), str(repository.name)):
+        return None
     layer = await repository.layers.mount(digest, name)
-    return None if layer is None else layer.digest
+    return None if layer is None else layer.identity
 
 
 async def _push_whole(
     request: Request, repository: Repository, settings: CurrentSettings, digest: Digest
 ) -> Response:
-    await repository.layers.push(_receive(request, settings), digest)
-    return _created(repository, digest)
+    layer = await repository.layers.push(_receive(request, settings), digest)
+    return _created(repository, layer.identity)
+
+
+def _parse_digest(text: str) -> Digest:
+    return Digest.parse(_with_plus(text))
+
+
+def _with_plus(text: str) -> str:
+    # A plus that a client has not escaped in a query is read as a space, which no digest has.
+    return text.replace(" ", "+")
 
 
 def _receive(request: Request, settings: CurrentSettings) -> IncomingBody:

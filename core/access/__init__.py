@@ -2,9 +2,17 @@
 
 from core.access.controller import AccessController, Asker, Challenge, CredentialsInvalid
 from core.access.principal import ANONYMOUS, Principal, PrincipalKind
-from core.access.resources import Access, Grant, RepositoryPattern, format_scope, parse_scope
+from core.access.resources import (
+    ACTIONS,
+    Access,
+    Grant,
+    RepositoryPattern,
+    format_scope,
+    parse_scope,
+)
 
 __all__ = [
+    "ACTIONS",
     "ANONYMOUS",
     "Access",
     "AccessController",

@@ -61,13 +61,14 @@ class AccessController(Protocol):
 
     What rules allow the asker is not its business; with `Principal.grants` it can say itself what
     the asker may do at most.
-
-    Attributes:
-        generation: changes whenever what `identify` has returned may no longer hold, before it is
-            due to be proven anew.
     """
 
-    generation: int
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever what `identify` has returned may no longer hold.
+
+        What is only due to be proven anew has its `valid_until` for that.
+        """
 
     async def identify(self, asker: Asker) -> Principal:
         """Return who asks; `ANONYMOUS` where there are no credentials at all.

@@ -1,16 +1,17 @@
 """`OwnTokens`: the access controller of a registry that is its own token server."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from core.access.basic import parse_basic
 from core.access.controller import Asker, Challenge, CredentialsInvalid
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, format_scope
 from core.access.tokens.claims import parse_access
 from core.access.tokens.identity import IDENTITY_CLAIM, Identity
-from core.access.tokens.logins import Logins, parse_basic
+from core.access.tokens.logins import Logins
 from core.access.tokens.verifying import TokenVerifier, VerifiedToken
 from core.errors import AccessUnavailable, DriverError
 
@@ -33,6 +34,7 @@ class OwnTokens:
         service: str,
         verifier: TokenVerifier,
         logins: Logins,
+        generation: Callable[[], int] = lambda: 0,
     ) -> None:
         """Take tokens for one service.
 
@@ -40,11 +42,17 @@ class OwnTokens:
             service: of the challenge.
             verifier: of the tokens.
             logins: find out who asks.
+            generation: changes with the passwords of users.
         """
-        self.generation = 0
+        self._generation = generation
         self._service = service
         self._verifier = verifier
         self._logins = logins
+
+    @property
+    def generation(self) -> int:
+        """Changes with the passwords of users."""
+        return self._generation()
 
     async def identify(self, asker: Asker) -> Principal:
         """Return who asks. See `AccessController`."""

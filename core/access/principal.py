@@ -1,7 +1,7 @@
 """`Principal`: who asks, as far as that is proven."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -37,6 +37,11 @@ class Principal:
     grants: tuple[Grant, ...] | None = None
     scope: tuple[Access, ...] | None = None
     valid_until: float = math.inf
+
+    @classmethod
+    def certified(cls, common_name: str, organizations: Iterable[str]) -> "Principal":
+        """Return the user of a verified client certificate, whose organizations are groups."""
+        return cls(kind="user", name=common_name, groups=frozenset(organizations))
 
     @property
     def subject(self) -> str:

@@ -14,7 +14,6 @@ from core.storage.names import MAX_NAME_LENGTH, NAME_PATTERN
 __all__ = [
     "ACTIONS",
     "CATALOG",
-    "EVERYTHING",
     "MAX_SCOPES",
     "Access",
     "Grant",
@@ -148,12 +147,12 @@ def _compile(text: str) -> re.Pattern[str]:
         ValueError: it is outside the grammar of names and wildcards.
     """
     if len(text) > MAX_NAME_LENGTH or re.fullmatch(r"[a-z0-9._/*-]+", text) is None:
-        raise ValueError(f"a pattern of repositories is a name with `*`, not {text!r}")
+        raise ValueError(f"names of repositories, perhaps with `*`, not {text!r}")
     *parents, last = text.split("/")
     if "" in (*parents, last) or any("**" in part for part in parents):
-        raise ValueError(f"`**` can only be the last component of a pattern, not as in {text!r}")
+        raise ValueError(f"`**` to be the last component of a pattern, not as in {text!r}")
     if "**" in last and last != "**":
-        raise ValueError(f"`**` is a component of its own, not as in {text!r}")
+        raise ValueError(f"`**` to be a component of its own, not as in {text!r}")
     parts = [re.escape(part).replace(r"\*", "[^/]*") for part in parents]
     parts.append(".+" if last == "**" else re.escape(last).replace(r"\*", "[^/]*"))
     return re.compile("/".join(parts))

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-import structlog
-from anyio import Lock, fail_after, move_on_after, sleep
+from anyio import Lock
 
 from core.access.paths import AccessPaths
-from core.drivers import FileWriter, StorageDriver
-from core.errors import AccessUnavailable, DriverError, PathNotFound, WriterBusy
+from core.drivers import StorageDriver
+from core.errors import AccessUnavailable, PathNotFound
+from core.storage.holding import holding
 
 __all__ = ["SECRET_BYTES", "AccessState"]
 
@@ -20,11 +20,7 @@ SECRET_BYTES: Final = 32
 _WAIT_SECONDS = 45
 """Longer than any store keeps the claim of a process that has died."""
 
-_POLL_SECONDS = 0.03
-_RELEASE_SECONDS = 10
 _HEX = re.compile(rb"[0-9a-f]+")
-
-_log = structlog.get_logger()
 
 
 class AccessState:
@@ -53,17 +49,14 @@ class AccessState:
         dead process; so what is written is read again before it is relied upon.
 
         Raises:
-            AccessUnavailable: others did not let go of it.
-            DriverError: the store did not answer.
+            DriverUnavailable: others did not let go of it, or the store did not answer.
         """
         # Tasks of one process wait for each other here, where that costs the store nothing.
-        async with self._lock:
-            claim = await self._claim()
-            try:
-                yield
-            finally:
-                with move_on_after(_RELEASE_SECONDS, shield=True):
-                    await _release(claim)
+        async with (
+            self._lock,
+            holding(self.driver, self.paths.claim, wait_seconds=_WAIT_SECONDS),
+        ):
+            yield
 
     async def find(self, path: str) -> bytes | None:
         """Return the content of a file, None if it is not there.
@@ -116,21 +109,3 @@ class AccessState:
         if made is None:
             raise AccessUnavailable(f"{self.paths.secret} was deleted as soon as it was made")
         return made
-
-    async def _claim(self) -> FileWriter:
-        try:
-            with fail_after(_WAIT_SECONDS):
-                while True:
-                    # One who lets go deletes the path, which may fail another as it is opened.
-                    with suppress(WriterBusy, PathNotFound):
-                        return await self.driver.open_appender(self.paths.claim, create=True)
-                    await sleep(_POLL_SECONDS * (1 + secrets.randbelow(100) / 100))
-        except TimeoutError:
-            raise AccessUnavailable(f"{self.paths.claim} is held by another process") from None
-
-
-async def _release(claim: FileWriter) -> None:
-    try:
-        await claim.cancel()
-    except DriverError as error:
-        _log.warning("claim of the access state was not released", reason=str(error))

@@ -6,30 +6,44 @@ __all__ = ["LoginThrottle", "NoThrottle"]
 
 
 class LoginThrottle(Protocol):
-    """Counts failed logins, by the address that they come from and the user that they name."""
+    """Slows down whoever guesses passwords.
 
-    async def check(self, address: str | None, user: str | None) -> None:
-        """Return if an attempt may be made now.
+    Failures count for an address together with a user, and for the address alone; of IPv6 the /64
+    is the address. A user cannot be kept out from elsewhere by somebody who guesses.
+    """
+
+    async def check(self, address: str, user: str) -> None:
+        """Return if a password may be tried now. Call it before the password is looked at.
 
         Raises:
-            RegistryError: there were too many; it says when to come again.
+            TooManyRequests: it is too early; nothing is counted.
         """
 
-    async def failed(self, address: str | None, user: str | None) -> None:
-        """Count an attempt that has failed."""
+    async def failed(self, address: str, user: str) -> None:
+        """Take note that a password was wrong, or that there is no such user."""
 
-    async def succeeded(self, address: str | None, user: str | None) -> None:
-        """Forget failed attempts of this user from there."""
+    async def succeeded(self, address: str, user: str) -> None:
+        """Forget what failed for this user from this address.
+
+        What failed from the address for others still counts: whoever has an account could
+        otherwise go on guessing the passwords of others.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
 
 
-class NoThrottle:
-    """Lets everyone try as often as they like."""
+class NoThrottle(LoginThrottle):
+    """Lets everybody try as often as they like."""
 
-    async def check(self, address: str | None, user: str | None) -> None:
+    async def check(self, address: str, user: str) -> None:
         """Return."""
 
-    async def failed(self, address: str | None, user: str | None) -> None:
-        """Return."""
+    async def failed(self, address: str, user: str) -> None:
+        """Forget it."""
 
-    async def succeeded(self, address: str | None, user: str | None) -> None:
+    async def succeeded(self, address: str, user: str) -> None:
+        """Forget it."""
+
+    async def aclose(self) -> None:
         """Return."""

@@ -17,7 +17,8 @@ _MAX_PARSED = 4096
 class Digest:
     """A digest that has been through the parser: its algorithm is known, its length is right.
 
-    Spec: OCI image-spec, "Digests": `algorithm ":" encoded`.
+    Spec: OCI image-spec, "Digests": `algorithm ":" encoded`. Tarsums, which name layers of old
+    images, are written so too: `tarsum.v1+sha256` is an algorithm.
     """
 
     algorithm: Algorithm
@@ -36,7 +37,11 @@ class Digest:
 
     @classmethod
     def of(cls, content: bytes, algorithm: Algorithm = SHA256) -> Self:
-        """Return the digest of `content`, which is held in memory whole."""
+        """Return the digest of `content`, which is held in memory whole.
+
+        Raises:
+            ArchiveInvalid, ArchiveTruncated: it would be a tarsum, and `content` has none.
+        """
         hasher = algorithm.new_hasher()
         hasher.update(content)
         return cls(algorithm, hasher.hexdigest())

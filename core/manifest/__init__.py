@@ -4,6 +4,8 @@ from core.manifest.descriptor import Descriptor, Platform
 from core.manifest.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
+    DOCKER_MANIFEST_V1,
+    DOCKER_MANIFEST_V1_SIGNED,
     MANIFEST_MEDIA_TYPES,
     OCI_ARTIFACT,
     OCI_INDEX,
@@ -16,6 +18,7 @@ from core.manifest.models import (
     ImageIndex,
     ImageManifest,
     ManifestDocument,
+    SignedImage,
 )
 from core.manifest.parse import (
     MANIFEST_MODELS,
@@ -29,6 +32,8 @@ from core.manifest.referrer import Referrer, find_referrer, list_indexed
 __all__ = [
     "DOCKER_MANIFEST",
     "DOCKER_MANIFEST_LIST",
+    "DOCKER_MANIFEST_V1",
+    "DOCKER_MANIFEST_V1_SIGNED",
     "MANIFEST_MEDIA_TYPES",
     "MANIFEST_MODELS",
     "OCI_ARTIFACT",
@@ -45,6 +50,7 @@ __all__ = [
     "Platform",
     "Reference",
     "Referrer",
+    "SignedImage",
     "detect_media_type",
     "find_referrer",
     "list_indexed",

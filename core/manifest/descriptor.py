@@ -2,9 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from core.digest import Digest
+from core.errors import DigestUnsupported
 
 __all__ = ["Descriptor", "DigestField", "Document", "MediaType", "Platform"]
 
@@ -15,6 +24,12 @@ def _to_digest(value: object) -> Digest:
     if not isinstance(value, str):
         raise ValueError("a digest is a string")  # noqa: TRY004 - pydantic collects ValueErrors
     return Digest.parse(value)
+
+
+def _check_names_bytes(digest: Digest) -> Digest:
+    if not digest.algorithm.names_bytes:
+        raise DigestUnsupported(str(digest), "a tarsum is for manifests of schema version 1")
+    return digest
 
 
 DigestField = Annotated[
@@ -66,7 +81,7 @@ class Descriptor(Document):
     """A typed pointer to content. Spec: OCI image-spec, "OCI Content Descriptors"."""
 
     media_type: MediaType = Field(alias="mediaType")
-    digest: DigestField
+    digest: Annotated[DigestField, AfterValidator(_check_names_bytes)]
     size: int = Field(ge=0, lt=2**63, description="Bytes of the content.")
     urls: list[str] | None = None
     annotations: dict[str, str] | None = None

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.manifest.descriptor import Descriptor, Document, MediaType
+from core.manifest.descriptor import Descriptor, DigestField, Document, MediaType
 
 __all__ = [
     "ArtifactManifest",
@@ -13,6 +13,7 @@ __all__ = [
     "ImageIndex",
     "ImageManifest",
     "ManifestDocument",
+    "SignedImage",
 ]
 
 
@@ -72,6 +73,32 @@ class DockerManifestList(Document):
         alias="mediaType"
     )
     manifests: list[Descriptor]
+
+
+class SchemaOneLayer(Document):
+    """A layer of a signed image."""
+
+    blob_sum: DigestField = Field(alias="blobSum")
+
+
+class SchemaOneHistory(Document):
+    """What a layer of a signed image is: the image that it was when it was the newest, as text."""
+
+    v1_compatibility: str = Field(alias="v1Compatibility")
+
+
+class SignedImage(Document):
+    """A Docker image of schema version 1, the newest layer first.
+
+    Spec: Docker, "Image Manifest Version 2, Schema 1".
+    """
+
+    schema_version: Literal[1] = Field(alias="schemaVersion")
+    name: str
+    tag: str
+    architecture: str = ""
+    fs_layers: list[SchemaOneLayer] = Field(alias="fsLayers")
+    history: list[SchemaOneHistory]
 
 
 ManifestDocument = (

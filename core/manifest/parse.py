@@ -2,23 +2,22 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 
 from core.digest import Digest
 from core.errors import (
-    DigestInvalid,
     DigestMismatch,
-    ManifestFaults,
     ManifestInvalid,
     RegistryError,
     SizeInvalid,
 )
 from core.manifest.descriptor import Descriptor
+from core.manifest.faults import MAX_FAULTS, raise_faults, to_fault
 from core.manifest.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
@@ -38,6 +37,7 @@ from core.manifest.models import (
     ImageManifest,
     ManifestDocument,
 )
+from core.manifest.strict_json import check_volume, not_json
 
 __all__ = [
     "MANIFEST_MODELS",
@@ -64,13 +64,6 @@ _FOREIGN_MEMBERS: Mapping[type[ManifestDocument], tuple[str, ...]] = {
 }
 """Members that make one kind of document pass for another in a client that looks at them first
 (CVE-2021-41190)."""
-
-
-_MAX_FAULTS = 100
-"""Of one manifest, this many faults are told."""
-
-_MAX_PARTS = 80_000
-"""4 MiB of descriptors, the shortest that are valid, have fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,16 +151,16 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
     try:
         # The models let NaN and infinities pass in members that they do not know. These are no
         # JSON, and clients could not read the manifest again.
-        _check_volume(from_json(payload, allow_inf_nan=False))
+        check_volume(from_json(payload, allow_inf_nan=False))
     except ValueError as error:
-        raise _not_json(str(error)) from None
+        raise not_json(str(error)) from None
     try:
         document = model.model_validate_json(payload)
     except ValidationError as error:
-        first = error.errors(include_url=False)[:_MAX_FAULTS]
-        _raise_all([_to_fault(fault) for fault in first], error.error_count())
+        first = error.errors(include_url=False)[:MAX_FAULTS]
+        raise_faults([to_fault(fault) for fault in first], error.error_count())
     faults = [*_foreign_members(document), *_descriptor_faults(document)]
-    _raise_all(faults[:_MAX_FAULTS], len(faults))
+    raise_faults(faults)
     return Manifest(payload=payload, media_type=media_type, digest=digest, document=document)
 
 
@@ -180,7 +173,7 @@ def detect_media_type(payload: bytes) -> str:
     try:
         document = from_json(payload)
     except ValueError as error:
-        raise _not_json(str(error)) from None
+        raise not_json(str(error)) from None
     if not isinstance(document, dict):
         raise ManifestInvalid("the manifest is not a JSON object")
     media_type = document.get("mediaType")
@@ -189,56 +182,6 @@ def detect_media_type(payload: bytes) -> str:
     if document.get("schemaVersion") == 1:
         return DOCKER_MANIFEST_V1_SIGNED if "signatures" in document else DOCKER_MANIFEST_V1
     return OCI_INDEX if isinstance(document.get("manifests"), list) else OCI_MANIFEST
-
-
-def _raise_all(faults: list[RegistryError], total: int) -> None:
-    if total == 1:
-        raise faults[0]
-    if total > len(faults):
-        left_out = ManifestInvalid(f"{total - len(faults)} more faults are not listed")
-        faults = [*faults, left_out]
-    if faults:
-        raise ManifestFaults(faults)
-
-
-def _check_volume(document: object) -> None:
-    """Refuse a document with more parts than a manifest of its size can need.
-
-    Each part may be a fault, and millions of them would keep the process busy for seconds.
-
-    Raises:
-        ManifestInvalid: there are too many lists, objects, numbers and entries of lists.
-    """
-    parts = 0
-    waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        children = value.values() if isinstance(value, dict) else value
-        in_list = isinstance(value, list)
-        for child in children if isinstance(children, Iterable) else ():
-            parts += in_list or not isinstance(child, str)
-            if isinstance(child, dict | list):
-                waiting.append(child)
-            if parts > _MAX_PARTS:
-                raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
-
-
-def _not_json(reason: str) -> ManifestInvalid:
-    if reason.startswith("recursion limit"):
-        return ManifestInvalid(f"the manifest is nested too deep: {reason}")
-    return ManifestInvalid(f"the manifest is not JSON: {reason}")
-
-
-def _to_fault(error: ErrorDetails) -> RegistryError:
-    if error["type"] == "json_invalid":
-        return _not_json(str(error["ctx"]["error"]))
-    field = ""
-    for step in error["loc"]:
-        field += f"[{step}]" if isinstance(step, int) else f".{step}" if field else step
-    cause = error.get("ctx", {}).get("error")
-    if isinstance(cause, DigestInvalid):
-        return type(cause)(str(error["input"]), cause.message, field=field)
-    return ManifestInvalid(error["msg"], field=field or None)
 
 
 def _foreign_members(document: ManifestDocument) -> Iterator[RegistryError]:

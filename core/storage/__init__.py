@@ -2,6 +2,7 @@
 
 from core.drivers import DriverReader
 from core.storage.blob_store import BlobStore
+from core.storage.conversions import Conversions
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.file_reader import CHUNK_BYTES, FileReader
 from core.storage.intake import BLOCK_BYTES
@@ -32,6 +33,7 @@ __all__ = [
     "NO_DESCRIPTORS",
     "TAG_PATTERN",
     "BlobStore",
+    "Conversions",
     "DescriptorCache",
     "DriverReader",
     "FileReader",

@@ -37,7 +37,7 @@ async def find_digester(
     driver: StorageDriver, name: RepositoryName, upload_id: str, algorithm: Algorithm, size: int
 ) -> Digester | None:
     """Return the digester of the `size` bytes that an upload holds, or None if it is not kept."""
-    if size < MIN_STATE_BYTES:
+    if size < MIN_STATE_BYTES or not algorithm.names_bytes:
         return None
     path = paths.upload_hash_state(name, upload_id, algorithm, size)
     try:

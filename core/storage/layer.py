@@ -14,6 +14,9 @@ class Layer:
 
     Attributes:
         digest: the one it was asked for, under which it is linked.
+        identity: the one that tells these bytes from all others: `digest`, unless that is a tarsum,
+            which names what is in an archive. Then it is what the bytes are stored under, which in
+            a store of that time is the tarsum again, whose bytes there are never replaced.
         size: in bytes.
     """
 
@@ -28,6 +31,7 @@ class Layer:
     ) -> None:
         """Prepare a layer whose bytes are stored under `content_digest`, in `blobs`."""
         self.digest = digest
+        self.identity = digest if digest.algorithm.names_bytes else content_digest
         self.size = size
         self._driver = driver
         self._content_digest = content_digest

@@ -8,13 +8,13 @@ import structlog
 
 from core.digest import SHA256, Algorithm, Digest
 from core.drivers import BeginUpload, Put, StorageDriver
-from core.errors import BlobUnknown, PathNotFound, UploadUnknown
+from core.errors import BlobUnknown, DigestMismatch, PathNotFound, UploadUnknown
 from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.layer import Layer
 from core.storage.layer_upload import LayerUpload
-from core.storage.links import find_link, unlink, write_link
+from core.storage.links import find_link, layer_links, unlink
 from core.storage.names import RepositoryName
 from core.storage.publishing import publish
 from core.storage.recent_digesters import RecentDigesters
@@ -67,14 +67,17 @@ class LayerService:
         """Say whether the repository links the blob and its content is there."""
         return await self.find(digest) is not None
 
-    async def upload(self, algorithm: Algorithm = SHA256) -> LayerUpload:
+    async def upload(
+        self, algorithm: Algorithm = SHA256, upload_id: str | None = None
+    ) -> LayerUpload:
         """Start an upload that any node can resume.
 
         Args:
             algorithm: of the digest that is expected at the end; another one costs a second
                 reading of the content.
+            upload_id: a UUID that nobody has used; None makes a random one.
         """
-        upload_id = str(uuid.uuid4())
+        upload_id = upload_id or str(uuid.uuid4())
         started_at = datetime.now(UTC).replace(microsecond=0)
         await self._driver.apply(
             [
@@ -106,10 +109,21 @@ class LayerService:
         nothing is left.
 
         Raises:
-            DigestMismatch: the content has another digest.
+            DigestMismatch, ArchiveTruncated: the content has another digest.
             SizeInvalid: `size` is given, and there were more or fewer bytes.
         """
-        return await publish(self._driver, self._name, chunks, digest, size)
+        if digest.algorithm.names_bytes:
+            return await publish(self._driver, self._name, chunks, digest, size)
+        # Where the content will stay is known when all of it has come.
+        async with await self.upload(digest.algorithm) as upload:
+            try:
+                return await upload.finish_with(chunks, digest, size=size)
+            except DigestMismatch:
+                # That has ended the upload.
+                raise
+            except BaseException:
+                await upload.cancel()
+                raise
 
     async def resume(self, upload_id: str, algorithm: Algorithm = SHA256) -> LayerUpload:
         """Return an upload that was started earlier, by any node.
@@ -176,6 +190,8 @@ class LayerService:
     async def mount(self, digest: Digest, source: RepositoryName | None) -> Layer | None:
         """Link a blob of another repository here without moving a byte, durably.
 
+        What a tarsum names is linked under the digest of its bytes too, if it is stored by that.
+
         Args:
             digest: of the blob.
             source: the repository that has it; None takes it from wherever it is stored.
@@ -189,11 +205,13 @@ class LayerService:
         size = None if target is None else await self._blobs.find_size(target)
         if target is None or size is None:
             return None
-        await write_link(self._driver, paths.layer_link(self._name, digest), target)
+        await self._driver.apply(layer_links(self._name, digest, target))
         return Layer(self._driver, digest, content_digest=target, size=size)
 
     async def delete(self, digest: Digest) -> None:
         """Remove the repository's link to a blob. Other repositories keep theirs.
+
+        A blob that is linked under two digests goes by each of them apart.
 
         Raises:
             BlobUnknown: the repository does not link it.

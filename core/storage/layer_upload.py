@@ -26,11 +26,11 @@ from core.storage.blob_store import BlobStore
 from core.storage.hash_states import MIN_STATE_BYTES, find_digester, keep_digester
 from core.storage.intake import take_in
 from core.storage.layer import Layer
-from core.storage.links import link
+from core.storage.links import layer_links
 from core.storage.names import RepositoryName
 from core.storage.publishing import publish
 from core.storage.recent_digesters import RecentDigesters
-from core.storage.small_bodies import gather, update_digester
+from core.storage.small_bodies import check_digest, check_small, gather, update_digester
 from core.storage.stored_content import verify_stored
 
 __all__ = ["LayerUpload"]
@@ -158,8 +158,12 @@ class LayerUpload(AsyncResource):
         durable and the upload's resources are gone. A call that is cancelled after the content
         was verified is carried through.
 
+        What a tarsum names is stored under its SHA-256, and linked under both.
+
         Raises:
             DigestMismatch: the content has another digest; the upload is ended.
+            ArchiveTruncated: `digest` is a tarsum, and the content is the beginning of an archive;
+                the upload goes on.
             SizeInvalid: `size` is given and is not that of the content; the upload goes on.
             UploadBusy: another request is writing this upload.
             UploadUnknown: the upload is gone, or its data is.
@@ -172,14 +176,14 @@ class LayerUpload(AsyncResource):
             self._has_news = False
             await writer.commit()
             try:
-                await self._verify(digest, total)
+                content = await self._verify(digest, total)
             except DigestMismatch:
                 await self.cancel()
                 raise
-            await self._publish(digest)
+            await self._publish(digest, content)
         except PathNotFound:
             raise self._unknown() from None
-        return Layer(self._driver, digest, content_digest=digest, size=total)
+        return Layer(self._driver, digest, content_digest=content, size=total)
 
     async def finish_with(
         self,
@@ -196,15 +200,18 @@ class LayerUpload(AsyncResource):
 
         Raises:
             RangeInvalid, SizeInvalid, UploadBusy, UploadUnknown: as in `read_from`.
-            DigestMismatch: the content has another digest; the upload is ended.
+            DigestMismatch, ArchiveTruncated: as in `finish`; what is small and comes in one piece
+                is not kept.
         """
         self._check_start(start)
         if (await self._open()).size == 0:
             self._check_start(start)
-            if self._driver.flat:
+            # The place of what a tarsum names is known when all of it has come.
+            if self._driver.flat and digest.algorithm.names_bytes:
                 return await self._finish_straight(chunks, digest, size)
             gathered = await gather(chunks)
-            if gathered.is_all and size in {None, len(gathered.content)}:
+            is_small = gathered.is_all and size in {None, len(gathered.content)}
+            if is_small and not self._driver.flat:
                 return await self._finish_small(bytes(gathered.content), digest)
             chunks = gathered
         await self.read_from(chunks, start=start, size=size)
@@ -243,7 +250,12 @@ class LayerUpload(AsyncResource):
                 finally:
                     await writer.aclose()
                 # Elsewhere small content is at hand, and rather verified once more.
-                if self._driver.flat and self._has_news and self._digester.size == self._offset:
+                if (
+                    (self._driver.flat and self._has_news)
+                    and self._digester.size == self._offset
+                    # A running tarsum may take some tens of MiB.
+                    and self._digester.algorithm.names_bytes
+                ):
                     self._recent.keep(self._path, self._digester)
             except PathNotFound:
                 raise self._unknown() from None
@@ -283,20 +295,17 @@ class LayerUpload(AsyncResource):
             await writer.flush()
             await keep_digester(self._driver, self._name, self.upload_id, self._digester)
 
-    async def _verify(self, digest: Digest, total: int) -> None:
-        """Return if the stored content is that of `digest`, which is known if it was all hashed.
+    async def _verify(self, digest: Digest, total: int) -> Digest:
+        """Return the digest to store the content under, which is known if it was all hashed.
 
         Raises:
-            DigestMismatch: it is not.
+            DigestMismatch, ArchiveTruncated: it is not that of `digest`.
             SizeInvalid: the store gave back fewer bytes than it took.
         """
         digester = await self._find_digester(total)
         if digester.algorithm is digest.algorithm and digester.size == total:
-            actual = digester.digest()
-            if actual != digest:
-                raise DigestMismatch(expected=str(digest), actual=str(actual))
-        else:
-            await verify_stored(self._driver, self._path, digest, total)
+            return await check_digest(digester, digest)
+        return await verify_stored(self._driver, self._path, digest, total)
 
     async def _finish_straight(
         self, chunks: AsyncIterable[bytes], digest: Digest, size: int | None
@@ -314,26 +323,27 @@ class LayerUpload(AsyncResource):
 
     async def _finish_small(self, content: bytes, digest: Digest) -> Layer:
         """Publish `content`, of which the upload has nothing yet, and end the upload."""
-        actual = Digest.of(content, digest.algorithm)
-        if actual != digest:
+        try:
+            stored_as = await check_small(content, digest)
+        except DigestMismatch:
             await self.cancel()
-            raise DigestMismatch(expected=str(digest), actual=str(actual))
+            raise
         writer = await self._open()
         try:
             # Nothing more is written by this writer, which only holds the claim from now on.
             await writer.commit()
-            await self._publish(digest, Fill(self._path, content))
+            await self._publish(digest, stored_as, Fill(self._path, content))
         except PathNotFound:
             # Someone else has ended the upload while the content came.
             raise self._unknown() from None
-        return Layer(self._driver, digest, content_digest=digest, size=len(content))
+        return Layer(self._driver, digest, content_digest=stored_as, size=len(content))
 
-    async def _publish(self, digest: Digest, *filling: Fill) -> None:
+    async def _publish(self, digest: Digest, content: Digest, *filling: Fill) -> None:
         """Give verified content its place, link it and end the upload, in one call to the store."""
-        path = paths.layer_link(self._name, digest)
         with CancelScope(shield=True):
-            content = await BlobStore(self._driver).adopting(digest, self._path)
-            await self._driver.apply([*filling, *content, link(path, digest)])
+            adopting = await BlobStore(self._driver).adopting(content, self._path)
+            links = layer_links(self._name, digest, content)
+            await self._driver.apply([*filling, *adopting, *links])
             await self._let_go()
 
     def _clean_up(self) -> Change:

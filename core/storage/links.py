@@ -5,8 +5,18 @@ import structlog
 from core.digest import Digest
 from core.drivers import Put, StorageDriver
 from core.errors import DigestInvalid, PathNotFound
+from core.storage import paths
+from core.storage.names import RepositoryName
 
-__all__ = ["find_link", "link", "parse_link", "unlink", "write_link"]
+__all__ = [
+    "find_link",
+    "layer_links",
+    "link",
+    "may_hold",
+    "parse_link",
+    "unlink",
+    "write_link",
+]
 
 _log = structlog.get_logger()
 
@@ -26,9 +36,8 @@ async def find_link(
     """Return the digest that the link at `path` holds, or None if there is none.
 
     A link that is empty or no digest counts as missing, and so does one that stands for `linked`
-    and holds another digest of the same algorithm; both are logged, and the next push of the
-    content writes the link anew. A link for one algorithm may hold a digest of another: that is
-    how the incumbent stores what was pushed with sha512.
+    and holds what it may not; both are logged, and the next push of the content writes the link
+    anew.
     """
     try:
         content = await driver.get(path)
@@ -41,10 +50,31 @@ async def find_link(
     except DigestInvalid as error:
         _log.error("link is damaged", path=path, reason=error.message)
         return None
-    if linked is not None and target.algorithm == linked.algorithm and target != linked:
+    if linked is not None and not may_hold(linked, target):
         _log.error("link is damaged", path=path, reason=f"it holds {target}")
         return None
     return target
+
+
+def may_hold(linked: Digest, target: Digest) -> bool:
+    """Say whether the link that stands for `linked` may hold `target`.
+
+    A digest of another algorithm may be there: that is how the incumbent stores what was pushed
+    with sha512, and how content is linked under its tarsum. But a tarsum, which does not name
+    bytes, stands for itself alone.
+    """
+    if target == linked:
+        return True
+    return target.algorithm is not linked.algorithm and target.algorithm.names_bytes
+
+
+def layer_links(name: RepositoryName, digest: Digest, content: Digest) -> list[Put]:
+    """Return the changes by which a repository has what is stored under `content` as `digest`.
+
+    If `digest` does not name bytes, it is linked under `content` too, as answers tell of that.
+    """
+    names = [digest] if digest.algorithm.names_bytes or digest == content else [content, digest]
+    return [link(paths.layer_link(name, one), content) for one in names]
 
 
 def link(path: str, target: Digest) -> Put:

@@ -8,7 +8,7 @@ import structlog
 from anyio import CancelScope
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import Change, StorageDriver
 from core.errors import (
     DriverUnavailable,
     ManifestBlobUnknown,
@@ -18,8 +18,9 @@ from core.errors import (
     RegistryError,
     SizeInvalid,
 )
-from core.manifest import Manifest, detect_media_type
+from core.manifest import DOCKER_MANIFEST_V1, Manifest, detect_media_type
 from core.manifest import Reference as ManifestReference
+from core.manifest.schema1 import SignedManifest
 from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.concurrency import map_concurrently
@@ -28,6 +29,7 @@ from core.storage.links import find_link, link, unlink
 from core.storage.manifest_cache import ManifestCache, StoredManifest
 from core.storage.names import Reference, RepositoryName, Tag
 from core.storage.referrers import ReferrersService
+from core.storage.signed_manifests import Schema1Support, SignedManifests
 from core.storage.tag_service import TagService
 
 __all__ = ["ManifestService", "MissingReferences"]
@@ -52,6 +54,7 @@ class ManifestService:
         *,
         missing_references: MissingReferences,
         cache: ManifestCache,
+        schema1: Schema1Support,
     ) -> None:
         """Serve `name`; with `missing_references` "accept", sparse manifests can be pushed."""
         self._driver = driver
@@ -62,9 +65,12 @@ class ManifestService:
         self._missing_references = missing_references
         self._cache = cache
         self._blobs = BlobStore(driver)
+        self._signed = SignedManifests(driver, name, layers, schema1)
 
     async def get(self, reference: Reference) -> StoredManifest:
         """Return a manifest, its bytes verified once more.
+
+        An image of schema 1 has its signatures inside, and the digest that it has without them.
 
         Raises:
             ManifestUnknown: there is none, or what is stored is damaged, which is logged.
@@ -74,7 +80,11 @@ class ManifestService:
         manifest = None if target is None else await self._find(target)
         if manifest is None:
             raise self._unknown(reference)
-        return manifest if digest == target else replace(manifest, digest=digest)
+        if digest != target:
+            manifest = replace(manifest, digest=digest)
+        if manifest.media_type == DOCKER_MANIFEST_V1:
+            return await self._signed.join(manifest)
+        return manifest
 
     async def resolve(self, reference: Reference) -> Digest:
         """Return the digest that a tag points to, or the digest itself.
@@ -88,6 +98,41 @@ class ManifestService:
         if digest is None:
             raise self._unknown(reference)
         return digest
+
+    async def read_signed(self, content: bytes, reference: Reference) -> SignedManifest:
+        """Return the image of schema 1 that `content` is, verified, ready to be put.
+
+        Raises:
+            ManifestInvalid: such images are refused, or it is none.
+            ManifestFaults: several things are wrong; a single fault is raised as itself.
+        """
+        sparse = self._missing_references == "accept"
+        return await self._signed.read(content, reference, sparse=sparse)
+
+    async def join_signatures(self, manifest: StoredManifest) -> StoredManifest:
+        """Return the payload of an image of schema 1 as clients get it, signed.
+
+        Raises:
+            DriverError: the registry's own key is needed, and not to be had.
+        """
+        return await self._signed.join(manifest)
+
+    async def put_signed(self, manifest: SignedManifest, tags: Sequence[Tag] = ()) -> None:
+        """Store what `read_signed` has returned: its signatures, itself, and then the tags.
+
+        Signatures that it was pushed with before are kept. A call that is cancelled once it has
+        begun to store is carried through.
+        """
+        signatures = await self._signed.adding(manifest)
+        changes = (
+            self._blobs.putting(manifest.digest, manifest.payload),
+            # Whoever finds the manifest finds its signatures.
+            *signatures,
+            link(self._link(manifest.digest), manifest.digest),
+            *self._tags.setting(tags, manifest.digest),
+        )
+        with CancelScope(shield=True):
+            await self._publish(manifest.digest, changes, tags)
 
     async def put(self, manifest: Manifest, tags: Sequence[Tag] = ()) -> None:
         """Store a manifest durably, first by its digest and then under each tag.
@@ -108,8 +153,15 @@ class ManifestService:
             raise faults[0]
         if faults:
             raise ManifestFaults(faults)
+        changes = (
+            self._blobs.putting(manifest.digest, manifest.payload),
+            link(self._link(manifest.digest), manifest.digest),
+            *self._referrers.adding(manifest),
+            # A tag must not be lost, in a crash, for a manifest that is not there.
+            *self._tags.setting(tags, manifest.digest),
+        )
         with CancelScope(shield=True):
-            await self._publish(manifest, tags)
+            await self._publish(manifest.digest, changes, tags)
 
     async def delete(self, digest: Digest) -> None:
         """Remove a manifest from the repository, with all tags that point to it.
@@ -144,19 +196,14 @@ class ManifestService:
             self._cache.keep(manifest)
         return manifest
 
-    async def _publish(self, manifest: Manifest, tags: Sequence[Tag]) -> None:
-        path = self._link(manifest.digest)
-        changes = (
-            self._blobs.putting(manifest.digest, manifest.payload),
-            link(path, manifest.digest),
-            *self._referrers.adding(manifest),
-            # A tag must not be lost, in a crash, for a manifest that is not there.
-            *self._tags.setting(tags, manifest.digest),
-        )
+    async def _publish(
+        self, digest: Digest, changes: Sequence[Change], tags: Sequence[Tag]
+    ) -> None:
+        path = self._link(digest)
         for _ in range(_PUBLISH_ATTEMPTS):
             await self._driver.apply(changes)
             # A delete that came in between has taken the link, and may have taken the tags.
-            if not tags or await find_link(self._driver, path, manifest.digest) is not None:
+            if not tags or await find_link(self._driver, path, digest) is not None:
                 return
         raise DriverUnavailable(path, "the manifest is deleted again and again")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from core.digest import Digest
-from core.errors import NameInvalid, TagInvalid
+from core.errors import DigestUnsupported, NameInvalid, TagInvalid
 
 __all__ = [
     "MAX_NAME_LENGTH",
@@ -83,6 +83,12 @@ def parse_reference(text: str) -> Reference:
 
     Raises:
         DigestInvalid: it has a colon and is no digest.
+        DigestUnsupported: it is a tarsum, which is for layers, or unknown.
         TagInvalid: it has none and is no tag.
     """
-    return Digest.parse(text) if ":" in text else Tag.parse(text)
+    if ":" not in text:
+        return Tag.parse(text)
+    digest = Digest.parse(text)
+    if not digest.algorithm.names_bytes:
+        raise DigestUnsupported(text, "a tarsum names a layer, and no manifest")
+    return digest

@@ -3,14 +3,20 @@
     /docker/registry/v2
     ├── _moorage
     │   ├── access                                        keys and robots, as core/access has them
-    │   └── purge
-    │       ├── claim                                     held by whoever purges uploads now
-    │       └── last-run                                  when the last periodic purge ended
+    │   ├── purge
+    │   │   ├── claim                                     held by whoever purges uploads now
+    │   │   └── last-run                                  when the last periodic purge ended
+    │   ├── schema1
+    │   │   ├── claim                                     held by whoever makes the key
+    │   │   └── key.pem                                   signs images that have no signature
+    │   └── write-once/<hash>                             held by whoever creates such a tag now
     ├── blobs/<algorithm>/<first two>/<encoded>/data      every blob and manifest, by digest
     └── repositories/<name>
         ├── _layers/<algorithm>/<encoded>/link            blobs that this repository has
         ├── _manifests
-        │   ├── revisions/<algorithm>/<encoded>/link      manifests that it has
+        │   ├── revisions/<algorithm>/<encoded>
+        │   │   ├── link                                  a manifest that it has
+        │   │   └── signatures/<algorithm>/<encoded>/link signatures of an image of schema 1
         │   └── tags/<tag>
         │       ├── current/link                          what the tag points to now
         │       └── index/<algorithm>/<encoded>/link      everything it ever pointed to
@@ -18,11 +24,16 @@
         │   ├── data                                      the bytes received so far
         │   ├── startedat                                 RFC 3339, whole seconds, UTC
         │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
+        ├── _converted/<algorithm>/<encoded>/<format>/link  what an image of schema 1 became
         └── _referrers/<segment id>                       which manifest has which subject
+
+`<algorithm>` is `sha256` and the like, or `tarsum/<version>/<hash>`: links to layers that are named
+by tarsum, and the blobs of stores from before SHA-256 named them.
 
 The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`
 and `_referrers` are ours: the incumbent looks into `blobs` and `repositories` alone, and skips
-directories of a repository whose names begin with an underscore that it does not know. A link is
+directories of a repository whose names begin with an underscore that it does not know, such as
+`_converted`. A link is
 a file whose whole content is a digest.
 """
 
@@ -38,8 +49,11 @@ __all__ = [
     "PURGE_LAST_RUN",
     "REPOSITORIES",
     "ROOT",
+    "SCHEMA1_CLAIM",
+    "SCHEMA1_KEY",
     "UPLOADS",
     "blob_data",
+    "converted_link",
     "data_of_upload",
     "find_repository",
     "find_upload",
@@ -50,6 +64,8 @@ __all__ = [
     "referrers_segment",
     "revision_link",
     "revisions",
+    "signature_link",
+    "signatures",
     "started_at_of_upload",
     "tag_current_link",
     "tag_directory",
@@ -68,6 +84,8 @@ REPOSITORIES = f"{ROOT}/repositories"
 ACCESS = f"{ROOT}/_moorage/access"
 PURGE_CLAIM = f"{ROOT}/_moorage/purge/claim"
 PURGE_LAST_RUN = f"{ROOT}/_moorage/purge/last-run"
+SCHEMA1_CLAIM = f"{ROOT}/_moorage/schema1/claim"
+SCHEMA1_KEY = f"{ROOT}/_moorage/schema1/key.pem"
 UPLOADS = "_uploads"
 
 _NAME = r"[^/_][^/]*(?:/[^/_][^/]*)*"
@@ -76,12 +94,12 @@ _IN_UPLOAD = re.compile(rf"({REPOSITORIES}/{_NAME}/{UPLOADS}/[^/]+)/")
 
 
 def _components(digest: Digest) -> str:
-    return f"{digest.algorithm.name}/{digest.encoded}"
+    return f"{digest.algorithm.directory}/{digest.encoded}"
 
 
 def blob_data(digest: Digest) -> str:
     """Return where the content of `digest` is, whichever repositories link it."""
-    return f"{BLOBS}/{digest.algorithm.name}/{digest.encoded[:2]}/{digest.encoded}/data"
+    return f"{BLOBS}/{digest.algorithm.directory}/{digest.encoded[:2]}/{digest.encoded}/data"
 
 
 def layers(name: RepositoryName) -> str:
@@ -92,7 +110,7 @@ def layers(name: RepositoryName) -> str:
 def layer_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a blob."""
     # As in the next two, without a call for the components: every pull asks for it.
-    return f"{REPOSITORIES}/{name.value}/_layers/{digest.algorithm.name}/{digest.encoded}/link"
+    return f"{REPOSITORIES}/{name.value}/_layers/{digest.algorithm.directory}/{digest.encoded}/link"
 
 
 def manifests(name: RepositoryName) -> str:
@@ -108,7 +126,23 @@ def revisions(name: RepositoryName) -> str:
 def revision_link(name: RepositoryName, digest: Digest) -> str:
     """Return the link through which a repository has a manifest."""
     revisions = f"{REPOSITORIES}/{name.value}/_manifests/revisions"
-    return f"{revisions}/{digest.algorithm.name}/{digest.encoded}/link"
+    return f"{revisions}/{digest.algorithm.directory}/{digest.encoded}/link"
+
+
+def signatures(name: RepositoryName, manifest: Digest) -> str:
+    """Return the directory of algorithms, each with a directory for each signature."""
+    return f"{revisions(name)}/{_components(manifest)}/signatures"
+
+
+def signature_link(name: RepositoryName, manifest: Digest, signature: Digest) -> str:
+    """Return the link through which a repository has a signature of a manifest."""
+    return f"{signatures(name, manifest)}/{_components(signature)}/link"
+
+
+def converted_link(name: RepositoryName, manifest: Digest, image_format: str) -> str:
+    """Return the link to what an image of schema 1 was converted to, in one format."""
+    directory = f"{REPOSITORIES}/{name.value}/_converted/{_components(manifest)}"
+    return f"{directory}/{image_format}/link"
 
 
 def tags(name: RepositoryName) -> str:
@@ -129,6 +163,11 @@ def tag_current_link(name: RepositoryName, tag: Tag) -> str:
 def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
     """Return the link that remembers that the tag has pointed to `digest`."""
     return f"{tag_directory(name, tag)}/index/{_components(digest)}/link"
+
+
+def tag_claim(name: RepositoryName, tag: Tag) -> str:
+    """Return what one who creates a tag that may never move holds meanwhile."""
+    return f"{ROOT}/_moorage/write-once/{Digest.of(f'{name}:{tag}'.encode()).encoded}"
 
 
 def uploads(repository: str) -> str:
@@ -177,7 +216,7 @@ def upload_hash_state(
     name: RepositoryName, upload_id: str, algorithm: Algorithm, offset: int
 ) -> str:
     """Return where the state of the hash of the first `offset` bytes is kept."""
-    return f"{upload(name, upload_id)}/hashstates/{algorithm.name}/{offset}"
+    return f"{upload(name, upload_id)}/hashstates/{algorithm.directory}/{offset}"
 
 
 def referrers(name: RepositoryName) -> str:

@@ -6,14 +6,14 @@ from anyio import CancelScope
 
 from core.digest import Digest, Digester
 from core.drivers import StorageDriver
-from core.errors import DigestMismatch, SizeInvalid
+from core.errors import SizeInvalid
 from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.intake import take_in
 from core.storage.layer import Layer
-from core.storage.links import link, write_link
+from core.storage.links import layer_links, write_link
 from core.storage.names import RepositoryName
-from core.storage.small_bodies import gather
+from core.storage.small_bodies import check_digest, check_small, gather
 
 __all__ = ["publish"]
 
@@ -35,7 +35,7 @@ async def publish(
         driver: of the store.
         name: of the repository, which need not exist.
         chunks: the content, in pieces of any size.
-        digest: that it must have.
+        digest: that it must have, of an algorithm that names bytes.
         size: how many bytes must come; None if that was not said.
 
     Raises:
@@ -56,9 +56,7 @@ async def publish(
         await take_in(gathered, store)
         if size is not None and writer.size != size:
             raise SizeInvalid(expected=size, actual=writer.size)
-        actual = digester.digest()
-        if actual != digest:
-            raise DigestMismatch(expected=str(digest), actual=str(actual))
+        await check_digest(digester, digest)
         with CancelScope(shield=True):
             await writer.commit()
             await write_link(driver, paths.layer_link(name, digest), digest)
@@ -70,10 +68,8 @@ async def _publish_small(
 ) -> Layer:
     if size is not None and len(content) != size:
         raise SizeInvalid(expected=size, actual=len(content))
-    actual = Digest.of(content, digest.algorithm)
-    if actual != digest:
-        raise DigestMismatch(expected=str(digest), actual=str(actual))
+    await check_small(content, digest)
     with CancelScope(shield=True):
         changes = [BlobStore(driver).putting(digest, content)]
-        await driver.apply([*changes, link(paths.layer_link(name, digest), digest)])
+        await driver.apply([*changes, *layer_links(name, digest, digest)])
     return Layer(driver, digest, content_digest=digest, size=len(content))

@@ -5,22 +5,18 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from anyio import fail_after
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from core.digest import Digest
 from core.storage.circuit import Circuit
 from core.storage.descriptor_cache import DescriptorCache
+from core.storage.redis_client import open_redis
 
 __all__ = ["RedisDescriptorCache"]
 
 _PREFIX = "moorage:size:"
 _SIZE = re.compile(rb"[1-9][0-9]{0,17}")
-_MAX_CONNECTIONS = 1000
-"""More than requests are under way at once: a call that finds no connection free is no outage."""
 
 _log = structlog.get_logger()
 
@@ -54,18 +50,7 @@ class RedisDescriptorCache(DescriptorCache):
         Raises:
             ValueError: the URL is none of Redis.
         """
-        pool = ConnectionPool.from_url(
-            url,
-            max_connections=_MAX_CONNECTIONS,
-            # The deadline of a call is kept here and covers all that it takes.
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            driver_info=None,
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
-        self._client: Redis = Redis.from_pool(pool)
+        self._client: Redis = open_redis(url)
         self._ttl_seconds = ttl_seconds
         self._timeout_seconds = timeout_seconds
         self._circuit = circuit or Circuit()

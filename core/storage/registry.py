@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
 from core.errors import NameInvalid, PathNotFound
+from core.manifest.schema1 import PrivateKey
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.manifest_cache import ManifestCache
 from core.storage.manifest_service import MissingReferences
@@ -12,6 +13,8 @@ from core.storage.names import MAX_NAME_LENGTH, RepositoryName
 from core.storage.recent_digesters import RecentDigesters
 from core.storage.repository import Repository
 from core.storage.repository_walk import RepositoryWalk
+from core.storage.signed_manifests import Schema1Mode, Schema1Support
+from core.storage.signing_key import SigningKey
 
 __all__ = ["Registry"]
 
@@ -29,6 +32,8 @@ class Registry:
         missing_references: MissingReferences = "refuse",
         descriptors: DescriptorCache = NO_DESCRIPTORS,
         manifest_cache: ManifestCache | None = None,
+        schema1: Schema1Mode = "refuse",
+        schema1_key: PrivateKey | None = None,
     ) -> None:
         """Serve what `driver` stores; it and `descriptors` are closed by whoever opened them."""
         self._driver = driver
@@ -41,6 +46,8 @@ class Registry:
                 descriptors=descriptors,
                 manifest_cache=manifest_cache,
                 digesters=RecentDigesters(),
+                # One for all, so that the key is asked for once.
+                schema1=Schema1Support(mode=schema1, key=SigningKey(driver, schema1_key)),
             )
         )
 

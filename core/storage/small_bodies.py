@@ -8,10 +8,18 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from anyio import to_thread
 
-from core.digest import Digester
+from core.digest import Digest, Digester
+from core.errors import DigestMismatch
 from core.storage.blocks import Blocks
 
-__all__ = ["SMALL_BYTES", "Gathered", "gather", "update_digester"]
+__all__ = [
+    "SMALL_BYTES",
+    "Gathered",
+    "check_digest",
+    "check_small",
+    "gather",
+    "update_digester",
+]
 
 SMALL_BYTES = 64 * 1024
 """Up to this size content is small: hashed and copied faster than a thread takes its turn."""
@@ -57,8 +65,31 @@ async def gather(chunks: AsyncIterable[bytes]) -> Gathered:
 
 
 async def update_digester(digester: Digester, block: bytes | bytearray | memoryview) -> None:
-    """Hash a block, in a thread if it is not small."""
-    if len(block) <= SMALL_BYTES:
+    """Hash a block, in a thread if it is not small, or is read as an archive."""
+    if len(block) <= SMALL_BYTES and digester.algorithm.names_bytes:
         digester.update(block)
     else:
         await to_thread.run_sync(digester.update, block)
+
+
+async def check_digest(digester: Digester, digest: Digest) -> Digest:
+    """Do what `Digester.check` does, in a thread if that takes long."""
+    if digest.algorithm.names_bytes:
+        return digester.check(digest)
+    return await to_thread.run_sync(digester.check, digest)
+
+
+async def check_small(content: bytes, digest: Digest) -> Digest:
+    """Return the digest under which small content is to be stored, if it is that of `digest`.
+
+    Raises:
+        DigestMismatch, ArchiveInvalid, ArchiveTruncated: as from `Digester.check`.
+    """
+    if digest.algorithm.names_bytes:
+        actual = Digest.of(content, digest.algorithm)
+        if actual != digest:
+            raise DigestMismatch(expected=str(digest), actual=str(actual))
+        return digest
+    digester = Digester(digest.algorithm)
+    await update_digester(digester, content)
+    return await check_digest(digester, digest)

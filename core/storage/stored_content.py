@@ -6,8 +6,8 @@ from anyio import Event, create_task_group
 
 from core.digest import Digest, Digester
 from core.drivers import StorageDriver
-from core.errors import DigestMismatch, RegistryError, SizeInvalid
-from core.storage.small_bodies import SMALL_BYTES, update_digester
+from core.errors import RegistryError, SizeInvalid
+from core.storage.small_bodies import SMALL_BYTES, check_digest, check_small, update_digester
 
 __all__ = ["verify_stored"]
 
@@ -36,19 +36,19 @@ class _Range:
             self.ended.set()
 
 
-async def verify_stored(driver: StorageDriver, path: str, digest: Digest, size: int) -> None:
-    """Return if the file at `path` has `size` bytes and is the content of `digest`.
+async def verify_stored(driver: StorageDriver, path: str, digest: Digest, size: int) -> Digest:
+    """Return the digest under which to store the file at `path`, if it is the content of `digest`.
 
-    Ranges of it are read ahead of the hashing, several at once, in memory of 16 MiB.
+    It must have `size` bytes. Ranges of it are read ahead of the hashing, several at once, in
+    memory of 16 MiB.
 
     Raises:
-        DigestMismatch: it has another digest.
+        DigestMismatch, ArchiveInvalid, ArchiveTruncated: as from `Digester.check`.
         SizeInvalid: the store gave fewer bytes.
         DriverError: it could not be read.
     """
     if size <= SMALL_BYTES:
-        await _verify_small(driver, path, digest, size)
-        return
+        return await _verify_small(driver, path, digest, size)
     digester = Digester(digest.algorithm)
     pending: deque[_Range] = deque()
     failure: RegistryError | None = None
@@ -68,10 +68,10 @@ async def verify_stored(driver: StorageDriver, path: str, digest: Digest, size: 
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    _check(digester.digest(), digest)
+    return await check_digest(digester, digest)
 
 
-async def _verify_small(driver: StorageDriver, path: str, digest: Digest, size: int) -> None:
+async def _verify_small(driver: StorageDriver, path: str, digest: Digest, size: int) -> Digest:
     """Read what needs no second reader, without the tasks that would cost more than that."""
     content = _Range(0, size)
     await content.fetch(driver, path)
@@ -79,9 +79,4 @@ async def _verify_small(driver: StorageDriver, path: str, digest: Digest, size: 
         raise content.failure
     if len(content.content) != size:
         raise SizeInvalid(expected=size, actual=len(content.content), digest=str(digest))
-    _check(Digest.of(bytes(content.content), digest.algorithm), digest)
-
-
-def _check(actual: Digest, expected: Digest) -> None:
-    if actual != expected:
-        raise DigestMismatch(expected=str(expected), actual=str(actual))
+    return await check_small(bytes(content.content), digest)

@@ -137,6 +137,8 @@ class Terms(TypedDict, total=False):
     ca: bool
     days: tuple[int, int]
     cert_sign: bool
+    constraints: bool
+    now: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,20 +183,24 @@ def _signed(
     ca: bool | None = None,
     days: tuple[int, int] = (-1, 1),
     cert_sign: bool | None = None,
+    constraints: bool = True,
+    now: float = NOW,
 ) -> x509.Certificate:
-    now = datetime.fromtimestamp(NOW, UTC)
+    today = datetime.fromtimestamp(now, UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .issuer_name(_name(issuer))
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=days[0]))
-        .not_valid_after(now + timedelta(days=days[1]))
+        .not_valid_before(today + timedelta(days=days[0]))
+        .not_valid_after(today + timedelta(days=days[1]))
     )
     if ca is None:
         ca = name == issuer
-    builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    if constraints:
+        basic = x509.BasicConstraints(ca=ca, path_length=None)
+        builder = builder.add_extension(basic, critical=True)
     if cert_sign is not None:
         builder = builder.add_extension(
             x509.KeyUsage(

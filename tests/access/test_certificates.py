@@ -87,10 +87,11 @@ async def test_a_chain_that_no_root_vouches_for_is_refused(
     assert said.startswith("the certificates of the token: no root certificate vouches for it")
 
 
-@pytest.mark.parametrize("fault", ["no authority", "other usage", "expired"])
+@pytest.mark.parametrize("fault", ["no authority", "unsaid", "other usage", "expired"])
 async def test_who_may_not_sign_certificates_vouches_for_nobody(tmp_path: Path, fault: str) -> None:
     below = {
         "no authority": lambda: ROOT.below("below", ca=False),
+        "unsaid": lambda: ROOT.below("below", constraints=False),
         "other usage": lambda: ROOT.below("below", cert_sign=False),
         "expired": lambda: ROOT.below("below", days=(-2, -1)),
     }[fault]()

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.access import CredentialsInvalid
@@ -234,6 +234,7 @@ async def test_no_text_takes_long_to_refuse(content: bytes) -> None:
 TEXT = st.text("ab.\x00é", max_size=8)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     header=st.dictionaries(
         st.sampled_from(["alg", "kid", "jwk", "x5c", "crit", "typ", "zip", "enc"]),

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey
+from structlog.typing import EventDict
 
 from core.access.tokens import JoinedKeys, KeyFile, RootCertificates, parse_key_set
 from core.access.tokens.watched_file import WatchedFile
 from core.errors import AccessUnavailable
-from tests.access.minting import NOW, Authority, Signer, jwk_set, pem
+from tests.access.minting import NOW, Authority, Signer, encode, jwk_set, pem
 
 __all__: list[str] = []
 
@@ -31,14 +32,17 @@ def test_a_set_has_the_keys_that_verify_something() -> None:
     rsa_signer = Signer.of("RS256", "key-2")
     octets = {"kty": "oct", "k": "c2VjcmV0", "kid": "secret", "alg": "HS256"}
     exchange = OKPKey.import_key(x25519.X25519PrivateKey.generate().public_key()).as_dict()
-    weak = RSAKey.import_key(rsa.generate_private_key(65537, 2048).public_key()).as_dict()
+    numbers = rsa.generate_private_key(65537, 1024).public_key().public_numbers()  # noqa: S505
+    weak = {"kty": "RSA", "e": "AQAB", "n": encode(numbers.n.to_bytes(128))}
+    slow = {"kty": "RSA", "e": "AQAB", "n": encode((2**9000 + 1).to_bytes(1126))}
     other_curve = ECKey.import_key(ec.generate_private_key(ec.SECP256K1()).public_key()).as_dict()
     content = jwk_set(
         SIGNER.jwk(use="sig", key_ops=["verify"], x5t="whatever"),
         rsa_signer.jwk(alg="RS256"),
         octets,
         {**exchange, "kid": "exchange"},
-        {**weak, "kid": "weak", "n": str(weak["n"])[:171]},
+        {**weak, "kid": "weak"},
+        {**slow, "kid": "slow"},
         {**other_curve, "kid": "other curve"},
         SIGNER.jwk(kid="enc", use="enc"),
         SIGNER.jwk(kid="ops", key_ops=["deriveKey"]),
@@ -75,6 +79,12 @@ def test_a_set_without_a_key_of_use_is_refused(content: bytes) -> None:
 def test_a_set_has_a_largest_number_of_keys() -> None:
     with pytest.raises(ValueError, match="at most 256"):
         parse_key_set(jwk_set(*[SIGNER.jwk()] * 257))
+
+
+def test_few_keys_may_share_a_name() -> None:
+    assert len(parse_key_set(jwk_set(*[SIGNER.jwk()] * 8))["key-1"]) == 8
+    with pytest.raises(ValueError, match="more than 8 keys have one kid"):
+        parse_key_set(jwk_set(*[SIGNER.jwk()] * 9))
 
 
 async def test_a_file_is_read_again_within_a_second_of_its_change(tmp_path: Path) -> None:
@@ -114,7 +124,7 @@ async def test_a_file_that_was_put_in_place_of_another_with_its_time_and_size_is
 
 @pytest.mark.parametrize("fault", ["missing", "large", "faulty", "directory"])
 async def test_what_was_read_stays_in_force_while_the_file_is_of_no_use(
-    tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, fault: str, logs: list[EventDict]
 ) -> None:
     path, clock = tmp_path / "file", Clock()
 
@@ -133,9 +143,7 @@ async def test_what_was_read_stays_in_force_while_the_file_is_of_no_use(
         path.write_bytes(b"fault" if fault == "faulty" else b"n" * 11)
     for clock.seconds in (1, 2, 3):
         assert await file.get() == b"one"
-    lines = [line for line in capsys.readouterr().out.splitlines() if "cannot be used" in line]
-    assert len(lines) == 1
-    assert str(path) in lines[0]
+    assert [line["path"] for line in logs if "cannot be used" in line["event"]] == [str(path)]
     if fault == "directory":
         path.rmdir()
     path.write_bytes(b"two")
@@ -183,4 +191,5 @@ async def test_joined_sources_find_what_one_of_them_has(tmp_path: Path) -> None:
     with pytest.raises(AccessUnavailable):
         await joined.find("key-9")
     assert await JoinedKeys([roots, file]).find("key-9") == []
+    assert joined.generation == roots.generation + file.generation == 2
     await joined.aclose()

@@ -15,10 +15,10 @@ from core.access import (
     Principal,
     RepositoryPattern,
 )
+from core.access.basic import parse_basic
 from core.access.resources import CATALOG
 from core.access.state import AccessState
 from core.access.tokens.identity import Identity
-from core.access.tokens.logins import parse_basic
 from core.access.tokens.service import limit_access
 from core.access.tokens.signing import SigningKeys
 from core.drivers import MemoryDriver, StorageDriver

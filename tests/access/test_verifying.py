@@ -207,3 +207,10 @@ def test_access_is_of_each_resource_once_and_its_class_makes_no_difference() -> 
         Access("repository", "b", ()),
     )
     assert parse_access(good_claims(access=None)) == ()
+
+
+def test_a_key_verifies_nothing_by_an_algorithm_that_it_is_not_for() -> None:
+    signature = SIGNER.sign(b"content")
+    assert SIGNER.key.verifies("ES256", b"content", signature)
+    for algorithm in set(ALGORITHMS) - {"ES256"}:
+        assert not SIGNER.key.verifies(algorithm, b"content", signature)

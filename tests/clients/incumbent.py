@@ -118,6 +118,7 @@ def _write_settings(
         },
         "http": {"addr": f"127.0.0.1:{port}", "secret": _SECRET},
         **({} if auth is None else {"auth": auth}),
+        "compatibility": {"schema1": {"enabled": True}},
     }
     # JSON is YAML too.
     file = tmp_path / f"incumbent-{port}.json"

@@ -13,14 +13,15 @@ from fastapi.routing import iter_route_contexts
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.app import create_app
-from api.contract.examples import MANIFESTS
+from api.contract.examples import NAME
 from api.contract.headers import FIELDS, HeaderField
 from api.errors import ERROR_TABLE
 from api.openapi import CONTRACT_FILE, render_contract
 from api.routes import router
 from core.digest import Digest
 from core.drivers.memory import MemoryDriver
-from core.manifest import parse_manifest
+from core.manifest import DOCKER_MANIFEST_V1, MANIFEST_MODELS, parse_manifest
+from core.manifest.schema1 import read_signed_manifest
 from tests.contract.checker import Contract
 
 __all__: list[str] = []
@@ -151,7 +152,15 @@ def test_every_example_of_an_error_is_an_error_list() -> None:
         contract.validate(example, {"$ref": "#/components/schemas/ErrorList"})
 
 
-@pytest.mark.parametrize("media_type", MANIFESTS)
+def test_the_example_of_a_signed_image_can_be_pushed() -> None:
+    body = _DOCUMENT["paths"]["/v2/{name}/manifests/{reference}"]["put"]["requestBody"]
+    content = body["content"][DOCKER_MANIFEST_V1]
+    Contract(_DOCUMENT).validate(content["example"], content["schema"])
+    payload = json.dumps(content["example"], indent=3).encode()
+    assert read_signed_manifest(payload, name=NAME, tag="1.0").faults == ()
+
+
+@pytest.mark.parametrize("media_type", MANIFEST_MODELS)
 def test_an_example_of_a_manifest_can_be_pushed(media_type: str) -> None:
     """It is within the schema of its type, and the registry itself finds no fault in it."""
     body = _DOCUMENT["paths"]["/v2/{name}/manifests/{reference}"]["put"]["requestBody"]

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.openapi import render_contract
+from api.settings import Settings
 from core.drivers.base import Entry, ObjectInfo, RedirectMethod
 from core.drivers.memory import MemoryDriver
 from core.errors import DriverUnavailable, StorageFull
@@ -81,7 +82,7 @@ def _touring(folder: Path, name: str, **settings: str) -> Iterator[_Tour]:
 def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
     tmp_path: Path,
 ) -> None:
-    """What takes another storage (307, 5xx) is left to the tests below."""
+    """What takes another storage (307, 5xx), or access control (401, 403), is left to others."""
     with _touring(tmp_path, "registry") as tour:
         _visit_registry(tour)
         _push_blobs(tour)
@@ -101,7 +102,7 @@ def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
         seen
         for seen in _CONTRACT.list_seen()
         if seen.status < "5"
-        and seen.status not in {"307", "default"}
+        and seen.status not in {"307", "401", "403", "default"}
         and seen.operation not in _TOKEN_OPERATIONS
     }
 
@@ -338,6 +339,17 @@ async def test_every_answer_to_a_mistake_in_the_service_is_as_declared() -> None
     async with app.router.lifespan_context(app):
         app.state.moorage = None
         assert await _ask_all(app, "500") == _list_declared("500")
+
+
+async def test_every_answer_to_too_many_requests_is_as_declared() -> None:
+    settings = Settings.model_validate({"limits": {"requests": 1}})
+    app = create_app(settings, MemoryDriver())
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry")
+    async with app.router.lifespan_context(app), client:
+        assert (await client.get("/v2/")).status_code == 200
+        for method in ("GET", "HEAD"):
+            assert _CONTRACT.check(await client.request(method, "/v2/")).status == "429"
+        assert await _ask_all(app, "429") == _list_declared("429")
 
 
 def _list_declared(status: str) -> set[Seen]:

@@ -19,7 +19,14 @@ from core.digest import (
     get_algorithm,
     verified,
 )
-from core.errors import DigestInvalid, DigestMismatch, DigestUnsupported, SizeInvalid
+from core.errors import (
+    ArchiveInvalid,
+    ArchiveTruncated,
+    DigestInvalid,
+    DigestMismatch,
+    DigestUnsupported,
+    SizeInvalid,
+)
 
 __all__: list[str] = []
 
@@ -77,7 +84,7 @@ def test_what_is_no_digest_is_refused(text: str) -> None:
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("name", ["md5", "sha1", "SHA256", "sha256+b64", "tarsum.v1+sha256", " "])
+@pytest.mark.parametrize("name", ["md5", "sha1", "SHA256", "sha256+b64", "tarsum.v2+sha256", " "])
 def test_an_unknown_algorithm_is_unsupported(name: str) -> None:
     text = f"{name}:{'a' * 64}"
     with pytest.raises(DigestUnsupported, match="known are sha256, sha384, sha512") as caught:
@@ -202,3 +209,55 @@ async def test_a_stream_that_is_too_long_stops_before_the_chunk_that_is_too_many
         async for chunk in verified(stream(b"ab", b"cd", b"ef"), Digest.of(b"abc"), 3):
             yielded.append(chunk)  # noqa: PERF401 - the list is wanted although it raises
     assert yielded == [b"ab"]
+
+
+# Tarsums.
+
+TARSUM = "tarsum.v1+sha256"
+EMPTY_TARSUM = f"{TARSUM}:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("version", ["tarsum", "tarsum.v1"])
+@pytest.mark.parametrize("name", ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
+def test_a_tarsum_reads_as_it_was_written(version: str, name: str) -> None:
+    text = f"{version}+{name}:{hashlib.new(name).hexdigest()}"
+    digest = Digest.parse(text)
+    assert str(digest) == text
+    assert digest.algorithm.name == f"{version}+{name}"
+    assert digest == Digest.of(bytes(1024), digest.algorithm) == Digest.of(b"", digest.algorithm)
+    assert not digest.algorithm.names_bytes
+
+
+def test_tarsum_dev_is_unsupported_and_the_reason_is_told() -> None:
+    with pytest.raises(DigestUnsupported, match="for development"):
+        Digest.parse(f"tarsum.dev+sha256:{'a' * 64}")
+
+
+@pytest.mark.parametrize("text", [f"{TARSUM}:{'a' * 63}", f"{TARSUM}:{'A' * 64}", f"{TARSUM}:"])
+def test_a_tarsum_that_is_not_one_is_refused(text: str) -> None:
+    with pytest.raises(DigestInvalid):
+        Digest.parse(text)
+
+
+def test_a_digester_of_a_tarsum_tells_the_digest_of_the_bytes_too() -> None:
+    expected = Digest.parse(EMPTY_TARSUM)
+    digester = Digester(expected.algorithm)
+    digester.update(bytes(512))
+    digester.update(bytes(1000))
+    assert digester.check(expected) == Digest.of(bytes(1512))
+    assert digester.state() is None
+
+
+def test_what_has_another_tarsum_or_none_is_no_match() -> None:
+    expected = Digest.parse(f"{TARSUM}:{'a' * 64}")
+    for content, kind in [
+        (bytes(1024), DigestMismatch),
+        (b"x" * 512, ArchiveInvalid),
+        (b"x", ArchiveTruncated),
+    ]:
+        digester = Digester(expected.algorithm)
+        digester.update(content)
+        with pytest.raises(DigestInvalid) as caught:
+            digester.check(expected)
+        assert type(caught.value) is kind
+        assert caught.value.detail["digest"] == str(expected)

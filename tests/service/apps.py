@@ -1,6 +1,8 @@
 """Small applications for the service to run, each of one behaviour by path."""
 
 import asyncio
+import dataclasses
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ def create_app(settings: Settings) -> AccessLogMiddleware:
     async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope.get("path") == "/root":
             await _answer(send, root)
+        elif scope.get("path") == "/tls":
+            told = scope["extensions"].get("tls")
+            await _answer(send, json.dumps(told, default=dataclasses.asdict).encode())
         elif scope.get("path", "").startswith("/file/"):
             await _send_file(scope, send, settings.storage.filesystem.root / "file")
         else:

@@ -4,10 +4,11 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "free_port",
     "read_answer",
     "running_service",
+    "running_service_over_tls",
     "serving",
 ]
 
@@ -41,6 +43,7 @@ class Service:
     port: int
     process: subprocess.Popen[bytes]
     log_file: Path
+    tls: ssl.SSLContext | None = None
 
     @property
     def host(self) -> str:
@@ -50,11 +53,14 @@ class Service:
     @property
     def url(self) -> str:
         """Where its paths begin."""
-        return f"http://{self.host}"
+        return f"{'http' if self.tls is None else 'https'}://{self.host}"
 
     def connect(self, *, timeout: float = 15) -> socket.socket:
         """Open a connection to it."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        if self.tls is None:
+            return connection
+        return self.tls.wrap_socket(connection, server_hostname="127.0.0.1")
 
     def ask(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send `request` on a connection of its own and read one answer."""
@@ -87,6 +93,27 @@ def running_service(
     tmp_path: Path, *, factory: str = "create_app", root: str = "data", **variables: str
 ) -> Iterator[Service]:
     """Run a service on a free port, `root` as its flag and `variables` in its environment."""
+    with _running(tmp_path, factory, root, None, variables) as service:
+        yield service
+
+
+@contextmanager
+def running_service_over_tls(
+    tmp_path: Path, tls: ssl.SSLContext, **variables: str
+) -> Iterator[Service]:
+    """Do the same where `variables` have it speak TLS, which it is asked by."""
+    with _running(tmp_path, "create_app", "data", tls, variables) as service:
+        yield service
+
+
+@contextmanager
+def _running(
+    tmp_path: Path,
+    factory: str,
+    root: str,
+    tls: ssl.SSLContext | None,
+    variables: Mapping[str, str],
+) -> Iterator[Service]:
     port = free_port()
     log_file = tmp_path / "service.log"
     with log_file.open("wb") as log:
@@ -97,7 +124,8 @@ def running_service(
             stderr=log,
             stdout=log,
         )
-    with serving(Service(port=port, process=process, log_file=log_file), "/ready") as service:
+    service = Service(port=port, process=process, log_file=log_file, tls=tls)
+    with serving(service, "/ready"):
         yield service
 
 

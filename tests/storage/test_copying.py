@@ -359,12 +359,14 @@ async def test_a_tag_without_its_manifest_is_reported_and_its_history_is_not() -
 async def test_blobs_whose_names_cannot_be_verified_are_reported() -> None:
     source, destination = memory(), memory()
     await fill(source)
-    await source.put(f"{paths.BLOBS}/tarsum/v1/sha256/00/{'0' * 64}/data", b"old")
+    await source.put(f"{paths.BLOBS}/sha3/00/{'0' * 64}/data", b"new")
+    await source.put(f"{paths.BLOBS}/tarsum/v2/sha256/00/{'0' * 64}/data", b"old")
     await source.put(f"{paths.BLOBS}/sha256/00/0123/data", b"short")
     await source.put(f"{paths.BLOBS}/sha256/00/{Digest.of(b'one').encoded}/data", b"one")
     tally = await copy(source, destination)
     assert subjects(tally) == {
-        f"{paths.BLOBS}/tarsum",
+        f"{paths.BLOBS}/sha3",
+        f"{paths.BLOBS}/tarsum/v2",
         f"{paths.BLOBS}/sha256/00/0123",
         f"{paths.BLOBS}/sha256/00/{Digest.of(b'one').encoded}",
     }

@@ -61,9 +61,13 @@ class RootCertificates:
             path: of the file.
             clock: in seconds since the epoch; certificates are valid for a time.
         """
-        self.generation = 0
         self._clock = clock
         self._file = WatchedFile(path, _parse_roots, max_bytes=_MAX_FILE_BYTES)
+
+    @property
+    def generation(self) -> int:
+        """How often the certificates in force have changed."""
+        return self._file.generation
 
     async def load(self) -> None:
         """Read the file.
@@ -79,9 +83,7 @@ class RootCertificates:
         Raises:
             AccessUnavailable: there has never been a file that could be used.
         """
-        roots = await self._file.get()
-        self.generation = self._file.generation
-        return roots.keys.get(kid, ())
+        return (await self._file.get()).keys.get(kid, ())
 
     async def verify_chain(self, x5c: Sequence[str]) -> VerificationKey:
         """Return the key of the first certificate of an `x5c`, for which a root vouches.
@@ -95,7 +97,6 @@ class RootCertificates:
             AccessUnavailable: there has never been a file that could be used.
         """
         roots = await self._file.get()
-        self.generation = self._file.generation
         leaf, *others = _parse_x5c(x5c)
         now = datetime.fromtimestamp(self._clock(), UTC)
         if leaf in roots.certificates:
@@ -184,13 +185,6 @@ def _parse_x5c(x5c: Sequence[str]) -> list[x509.Certificate]:
         raise ValueError("not a chain of certificates") from None
 
 
-def _check_authority(
-    policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints
-) -> None:
-    if not constraints.ca:
-        raise ValueError("a certificate that signs another is not of an authority")
-
-
 def _check_usage(
     policy: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None
 ) -> None:
@@ -198,9 +192,10 @@ def _check_usage(
         raise ValueError("a certificate that signs another is not for that")
 
 
+# That such a certificate is of an authority is checked whatever the policy.
 _AUTHORITY: Final = (
     ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_authority)
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
     .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_usage)
 )
 _ANY_PURPOSE: Final = ExtensionPolicy.permit_all()

@@ -14,13 +14,11 @@ _MAX_FILE_BYTES = 1024 * 1024
 
 
 class KeySource(Protocol):
-    """Public keys by the names that tokens call them.
+    """Public keys by the names that tokens call them."""
 
-    Attributes:
-        generation: changes whenever a key may have been taken away.
-    """
-
-    generation: int
+    @property
+    def generation(self) -> int:
+        """A number that grows whenever a key may have been taken away."""
 
     async def load(self) -> None:
         """Read what can be read before the first token comes.
@@ -46,8 +44,12 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         """Read nothing yet."""
-        self.generation = 0
         self._file = WatchedFile(path, parse_key_set, max_bytes=_MAX_FILE_BYTES)
+
+    @property
+    def generation(self) -> int:
+        """How often the keys in force have changed."""
+        return self._file.generation
 
     async def load(self) -> None:
         """Read the file.
@@ -63,9 +65,7 @@ class KeyFile:
         Raises:
             AccessUnavailable: there has never been a file that could be used.
         """
-        keys = await self._file.get()
-        self.generation = self._file.generation
-        return keys.get(kid, ())
+        return (await self._file.get()).get(kid, ())
 
     async def aclose(self) -> None:
         """Do nothing: no file stays open."""
@@ -76,8 +76,12 @@ class JoinedKeys:
 
     def __init__(self, sources: Sequence[KeySource]) -> None:
         """Close the sources with this."""
-        self.generation = 0
         self._sources = tuple(sources)
+
+    @property
+    def generation(self) -> int:
+        """How often the keys of any source have changed."""
+        return sum(source.generation for source in self._sources)
 
     async def load(self) -> None:
         """Load each source.
@@ -101,7 +105,6 @@ class JoinedKeys:
                 found.extend(await source.find(kid))
             except AccessUnavailable as error:
                 unavailable = error
-        self.generation = sum(source.generation for source in self._sources)
         if unavailable is not None and not found:
             raise unavailable
         return found

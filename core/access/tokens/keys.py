@@ -43,6 +43,7 @@ Spec: RFC 7518, section 3.1; RFC 8037, section 3.1; RFC 9864, section 2.2.
 MAX_KEYS = 256
 """Most keys in one set; more are a fault."""
 
+_MAX_KEYS_OF_A_NAME = 8
 _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 8192
 _MAX_KEY_ID_CHARACTERS = 512
@@ -130,7 +131,7 @@ def parse_key_set(content: bytes) -> Mapping[str, Sequence[VerificationKey]]:
     could not name them. Of private keys only the public part is taken. Spec: RFC 7517, section 5.
 
     Raises:
-        ValueError: it is no JWK Set, or none of its keys is of use.
+        ValueError: it is no JWK Set, none of its keys is of use, or too many share a `kid`.
     """
     listed = parse_object(content).get("keys")
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
@@ -142,7 +143,11 @@ def parse_key_set(content: bytes) -> Mapping[str, Sequence[VerificationKey]]:
         except ValueError as error:
             _log.info("a key of a set is of no use", position=position, reason=str(error))
         else:
-            found.setdefault(kid, []).append(key)
+            named = found.setdefault(kid, [])
+            # Each of them is tried on a token, and an issuer must not make that take long.
+            if len(named) == _MAX_KEYS_OF_A_NAME:
+                raise ValueError(f"more than {_MAX_KEYS_OF_A_NAME} keys have one kid")
+            named.append(key)
     if not found:
         raise ValueError("no key in the JWK Set is of use")
     return found

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,14 +21,11 @@ __all__ = [
     "Logins",
     "PasswordChecker",
     "WorkloadIdentifier",
-    "parse_basic",
 ]
 
 WORKLOAD_USER: Final = "oidc"
 """The user as which a token of another issuer is the password."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
-_MAX_BASIC_CHARACTERS = 32 * 1024
 _BOUND_BYTES = 16
 
 
@@ -179,24 +175,6 @@ class Logins:
         content = f"password\0{user}\0{kept}".encode("utf-8", "surrogatepass")
         mac = hmac.digest(await self._state.secret(), content, hashlib.sha256)
         return base64.urlsafe_b64encode(mac[:_BOUND_BYTES]).rstrip(b"=").decode("ascii")
-
-
-def parse_basic(credentials: str) -> tuple[str, str]:
-    """Return user and password of credentials of the scheme Basic. Spec: RFC 7617, section 2.
-
-    Raises:
-        CredentialsInvalid: these are none.
-    """
-    if len(credentials) > _MAX_BASIC_CHARACTERS:
-        raise CredentialsInvalid("the credentials are too long")
-    try:
-        text = base64.b64decode(credentials, validate=True).decode("utf-8")
-    except ValueError:
-        raise CredentialsInvalid("the credentials are not base64 of UTF-8") from None
-    user, colon, password = text.partition(":")
-    if not colon or _CONTROL.search(text):
-        raise CredentialsInvalid("the credentials are no user and password")
-    return user, password
 
 
 def _identify_robot(robot: Robot, believed_until: float) -> Identity:

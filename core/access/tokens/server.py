@@ -49,6 +49,7 @@ def create_token_server(
     passwords: PasswordChecker | None = None,
     workloads: WorkloadIdentifier | None = None,
     throttle: LoginThrottle | None = None,
+    generation: Callable[[], int] = lambda: 0,
     now: Callable[[], float] = time.time,
 ) -> TokenServer:
     """Return a token server; nothing is read or made before somebody comes.
@@ -64,6 +65,7 @@ def create_token_server(
         passwords: the users.
         workloads: the issuers of workloads.
         throttle: slows down those who guess.
+        generation: changes with the passwords of users.
         now: the clock.
     """
     keys = create_signing_keys(
@@ -93,7 +95,9 @@ def create_token_server(
         allowed=allowed,
         throttle=throttle,
     )
-    controller = OwnTokens(service=services[0], verifier=verifier, logins=logins)
+    controller = OwnTokens(
+        service=services[0], verifier=verifier, logins=logins, generation=generation
+    )
     return TokenServer(controller=controller, service=service, use=use)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
+from core.access.basic import parse_basic
 from core.access.controller import Asker, CredentialsInvalid
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, parse_scope
 from core.access.throttle import LoginThrottle, NoThrottle
 from core.access.tokens.identity import Identity
 from core.access.tokens.issuing import AccessToken, TokenIssuer
-from core.access.tokens.logins import WORKLOAD_USER, Logins, parse_basic
+from core.access.tokens.logins import WORKLOAD_USER, Logins
 from core.access.tokens.refreshing import REFRESH_PREFIX, RefreshTokens
 from core.access.tokens.signing import SigningKeys
 from core.errors import TokenRequestInvalid
@@ -168,13 +169,15 @@ class TokenService:
     async def _try(
         self, attempt: Callable[[], Awaitable[Identity]], address: str | None, user: str | None
     ) -> Identity:
-        await self._throttle.check(address, user)
+        # Clients behind a socket of this host count as one.
+        who = address or "local", user or ""
+        await self._throttle.check(*who)
         try:
             identity = await attempt()
         except CredentialsInvalid:
-            await self._throttle.failed(address, user)
+            await self._throttle.failed(*who)
             raise
-        await self._throttle.succeeded(address, user)
+        await self._throttle.succeeded(*who)
         return identity
 
 

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from core.digest import Digest, verified
 from core.drivers import DriverReader, StorageDriver
-from core.errors import DigestMismatch, PathNotFound, SizeInvalid
+from core.errors import ArchiveTruncated, DigestMismatch, PathNotFound, SizeInvalid
 from core.storage import paths
 from core.storage.blob_store import BlobStore
 from core.storage.copying.copy_tally import BlobProgress, CopyTally
@@ -14,6 +14,8 @@ from core.storage.file_reader import CHUNK_BYTES
 from core.storage.intake import take_in
 
 __all__ = ["BlobCopier"]
+
+_DAMAGE = (DigestMismatch, ArchiveTruncated)
 
 _MAX_REMEMBERED = 100_000
 """Blobs known to be at the destination. Past them, the store is asked for each link's."""
@@ -94,7 +96,7 @@ class BlobCopier:
             try:
                 if not await self._transfer(digest, progress):
                     return False
-            except (DigestMismatch, SizeInvalid) as error:
+            except (*_DAMAGE, SizeInvalid) as error:
                 # Of two sizes that differ, that of the destination may be the right one.
                 if found is not None and await self._is_right(digest, progress):
                     self._tally.present_blobs += 1
@@ -112,7 +114,8 @@ class BlobCopier:
         """Stream a blob to the destination; say whether the source still had it.
 
         Raises:
-            DigestMismatch, SizeInvalid: it is damaged there; the destination is untouched.
+            DigestMismatch, ArchiveTruncated, SizeInvalid: it is damaged there; the destination is
+                untouched.
         """
         progress.restart()
         path = paths.blob_data(digest)
@@ -144,7 +147,7 @@ class BlobCopier:
             ):
                 async for chunk in verified(chunks, digest):
                     progress.add(len(chunk))
-        except (PathNotFound, DigestMismatch):
+        except (PathNotFound, *_DAMAGE):
             return False
         return True
 
@@ -154,7 +157,8 @@ async def _chunks(reader: DriverReader) -> AsyncGenerator[bytes, None]:
         yield bytes(chunk)
 
 
-def _explain(error: DigestMismatch | SizeInvalid) -> str:
-    if isinstance(error, SizeInvalid):
+def _explain(error: DigestMismatch | ArchiveTruncated | SizeInvalid) -> str:
+    actual = error.detail.get("actual")
+    if isinstance(error, SizeInvalid) or actual is None:
         return error.message
-    return f"its content is {error.detail['actual']}"
+    return f"its content is {actual}"

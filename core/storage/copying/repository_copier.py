@@ -27,7 +27,7 @@ from core.storage.copying.store_contents import (
     walk_digest_directories,
     walk_files,
 )
-from core.storage.links import parse_link
+from core.storage.links import may_hold, parse_link
 
 __all__ = ["RepositoryCopier"]
 
@@ -203,7 +203,7 @@ class RepositoryCopier:
         except DigestInvalid:
             self._tally.add_fault(path, "the link holds no digest that is known here")
             return False
-        if linked is not None and target.algorithm == linked.algorithm and target != linked:
+        if linked is not None and not may_hold(linked, target):
             self._tally.add_fault(path, f"the link is damaged: it holds {target}")
             return False
         if not await self._blobs.ensure(target):

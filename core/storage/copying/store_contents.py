@@ -6,7 +6,7 @@ What comes or goes meanwhile may or may not be found; everything else is found o
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from core.digest import Digest, get_algorithm
+from core.digest import ALGORITHMS, Algorithm, Digest
 from core.drivers import Entry, StorageDriver
 from core.errors import DigestInvalid, PathNotFound
 from core.storage import paths
@@ -20,6 +20,8 @@ __all__ = [
     "walk_digest_directories",
     "walk_files",
 ]
+
+_DIRECTORIES = {algorithm.directory: algorithm for algorithm in ALGORITHMS.values()}
 
 LINK = "link"
 """The name of every file whose content is a digest."""
@@ -46,9 +48,8 @@ async def list_blob_directories(driver: StorageDriver) -> AsyncGenerator[DigestD
 
     Of an algorithm that is not known here, only the one directory with all its blobs is given.
     """
-    for algorithm in await list_directories(driver, paths.BLOBS):
-        directory = f"{paths.BLOBS}/{algorithm}"
-        if not _is_known(algorithm):
+    async for directory, algorithm in _list_algorithms(driver, paths.BLOBS):
+        if algorithm is None:
             yield DigestDirectory(directory, None)
             continue
         for prefix in await list_directories(driver, directory):
@@ -76,10 +77,9 @@ async def walk_digest_directories(
     driver: StorageDriver, root: str
 ) -> AsyncGenerator[DigestDirectory, None]:
     """Yield the directories `<algorithm>/<encoded>` below `root`."""
-    for algorithm in await list_directories(driver, root):
-        for encoded in await list_directories(driver, f"{root}/{algorithm}"):
-            path = f"{root}/{algorithm}/{encoded}"
-            yield DigestDirectory(path, _find_digest(algorithm, encoded))
+    async for directory, algorithm in _list_algorithms(driver, root):
+        for encoded in await list_directories(driver, directory):
+            yield DigestDirectory(f"{directory}/{encoded}", _find_digest(algorithm, encoded))
 
 
 async def walk_files(driver: StorageDriver, directory: str) -> AsyncGenerator[str, None]:
@@ -106,16 +106,23 @@ async def _list(driver: StorageDriver, path: str) -> Sequence[Entry]:
         return ()
 
 
-def _is_known(algorithm: str) -> bool:
-    try:
-        get_algorithm(algorithm)
-    except DigestInvalid:
-        return False
-    return True
+async def _list_algorithms(
+    driver: StorageDriver, root: str, parent: str = ""
+) -> AsyncGenerator[tuple[str, Algorithm | None], None]:
+    """Yield the directory of each algorithm below `root`; None stands for one that is unknown."""
+    for name in await list_directories(driver, f"{root}/{parent}".removesuffix("/")):
+        below = f"{parent}{name}"
+        if any(known.startswith(f"{below}/") for known in _DIRECTORIES):
+            async for found in _list_algorithms(driver, root, f"{below}/"):
+                yield found
+        else:
+            yield f"{root}/{below}", _DIRECTORIES.get(below)
 
 
-def _find_digest(algorithm: str, encoded: str) -> Digest | None:
+def _find_digest(algorithm: Algorithm | None, encoded: str) -> Digest | None:
+    if algorithm is None:
+        return None
     try:
-        return Digest.parse(f"{algorithm}:{encoded}")
+        return Digest.parse(f"{algorithm.name}:{encoded}")
     except DigestInvalid:
         return None

@@ -1,0 +1,270 @@
+"""`Gate`: the one place where it is decided whether a request may do what it asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+from starlette.types import Scope
+
+from api.access.askers import asker_of, find_certificate
+from api.access.audit import Audit
+from api.access.challenges import format_challenge
+from api.access.needs import Needs
+from api.access.policies import Policies
+from api.access.remembered import Remembered
+from api.exchange import Exchange, find_exchange
+from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
+from core.access.basic import parse_basic, split_credentials
+from core.access.throttle import LoginThrottle
+from core.access.upload_owners import UploadOwners
+from core.errors import AccessDenied, AuthenticationRequired, NameInvalid
+from core.storage import RepositoryName
+
+__all__ = ["Gate"]
+
+_MAX_ADMITTED = 4096
+
+_SCOPES: Mapping[str, tuple[str, ...]] = {
+    "delete": ("delete",),
+    "list": ("pull",),
+    "pull": ("pull",),
+    "push": ("pull", "push"),
+    "tag": ("pull", "push"),
+}
+"""What a token is asked for that is to do an action of the rules."""
+
+_log = structlog.get_logger()
+
+
+class Gate:
+    """Asks the controller who sends a request, and the rules whether they may.
+
+    What was found out is remembered for as long as the controller says and the rules stay as they
+    are, so that most requests pass `admits` without waiting for anything.
+    """
+
+    def __init__(
+        self,
+        controller: AccessController,
+        policies: Policies,
+        audit: Audit,
+        owners: UploadOwners,
+        throttle: LoginThrottle,
+        *,
+        token_realm: str | None = None,
+        external_url: str | None = None,
+    ) -> None:
+        """Stand before the routes. The controller is closed by whoever opened it.
+
+        Args:
+            controller: finds out who asks.
+            policies: say what they may do.
+            audit: is told of what matters.
+            owners: know whose an upload is.
+            throttle: slows down those who guess passwords.
+            token_realm: where the registry's own tokens are given; None is the usual place.
+            external_url: of the registry; None is as the client knows it.
+        """
+        self.controller = controller
+        self.policies = policies
+        self.audit = audit
+        self.owners = owners
+        self._throttle = throttle
+        self._token_realm = token_realm
+        self._external_url = external_url
+        self._remembered = Remembered()
+        self._admitted: dict[tuple[Principal, Needs, str], None] = {}
+        self._generations = (controller.generation, policies.generation)
+
+    def find_subject(self, scope: Scope) -> str | None:
+        """Return who sends a request if that is remembered, and is somebody in particular."""
+        principal = self._find_known(scope, find_exchange(scope))
+        return None if principal is None or principal.kind == "anonymous" else principal.subject
+
+    def admits(self, scope: Scope, needs: Needs, repository: str) -> bool:
+        """Say whether it is known that this request may pass; if not, `admit` finds out."""
+        exchange = find_exchange(scope)
+        generations = (self.controller.generation, self.policies.generation)
+        if generations != self._generations:
+            self._generations = generations
+            self._remembered.clear()
+            self._admitted.clear()
+        principal = self._find_known(scope, exchange)
+        if principal is None:
+            return False
+        exchange.principal = principal
+        return (principal, needs, repository) in self._admitted
+
+    async def admit(self, scope: Scope, needs: Needs, repository: str) -> None:
+        """Let a request pass, and note who sends it.
+
+        Raises:
+            AuthenticationRequired: it does not tell who sends it, or not enough.
+            AccessDenied: who sends it may not do this.
+            AccessUnavailable: that cannot be found out now.
+            TooManyRequests: there were too many wrong passwords.
+        """
+        if needs.kind == "nothing":
+            return
+        exchange = find_exchange(scope)
+        wanted = needs.wanted(repository) if _is_name(repository) else ()
+        principal = exchange.principal or await self._identify(scope, exchange, wanted)
+        exchange.principal = principal
+        if needs.kind == "login":
+            if principal is ANONYMOUS:
+                raise self.unproven(scope, wanted, "log in, or ask for a token")
+            return
+        if needs.kind == "catalog":
+            self._require_catalog(scope, principal, wanted)
+        else:
+            for action in needs.rules:
+                self.require_rule(scope, principal, action, repository)
+        self.require_scope(scope, principal, wanted)
+        self._admitted[principal, needs, repository] = None
+        if len(self._admitted) > _MAX_ADMITTED:
+            del self._admitted[next(iter(self._admitted))]
+
+    def require_rule(
+        self, scope: Scope, principal: Principal, action: str, repository: str
+    ) -> None:
+        """Return if the rules let the asker do one thing.
+
+        Raises:
+            AuthenticationRequired: they do not let anybody who is not known.
+            AccessDenied: they do not let this one.
+        """
+        decision = self.policies.policy.decide(principal, action, repository)
+        if decision.allowed:
+            return
+        if principal.kind == "anonymous":
+            actions = _SCOPES[action]
+            wanted = (Access.repository(repository, *actions),) if _is_name(repository) else ()
+            raise self.unproven(scope, wanted, f"log in to {action} {repository}")
+        self.note_denied(scope, principal, action, repository, decision.reason)
+        reason = f"{principal.subject} may not {action} in {repository}"
+        raise AccessDenied(reason, repository=repository)
+
+    def require_scope(self, scope: Scope, principal: Principal, wanted: Sequence[Access]) -> None:
+        """Return if the token at hand, if there is one, is good for all that is wanted.
+
+        Raises:
+            AuthenticationRequired: it is not; another one may be.
+        """
+        if not self.has_scope(principal, wanted):
+            raise self.unproven(
+                scope,
+                wanted,
+                "the token is not good for this",
+                error="insufficient_scope",
+                who=principal.subject,
+            )
+
+    def has_scope(self, principal: Principal, wanted: Sequence[Access]) -> bool:
+        """Say whether the token at hand, if there is one, is good for all that is wanted."""
+        if principal.scope is None:
+            return True
+        return all(any(one.allows(access) for one in principal.scope) for access in wanted)
+
+    def note_denied(
+        self, scope: Scope, principal: Principal, action: str, repository: str, reason: str
+    ) -> None:
+        """Note that the rules let the asker not do one thing."""
+        self.audit.note(
+            scope,
+            "denied",
+            principal.subject,
+            wanted=action,
+            repository=repository,
+            reason=reason,
+        )
+
+    def unproven(
+        self,
+        scope: Scope,
+        wanted: Sequence[Access],
+        reason: str,
+        *,
+        error: str | None = None,
+        who: str = ANONYMOUS.subject,
+        claimed: str | None = None,
+    ) -> AuthenticationRequired:
+        """Return the error that tells how to prove to be someone who may do what is wanted."""
+        scopes = [str(access) for access in wanted]
+        if error is not None:
+            self.audit.note(
+                scope, "denied", who, claimed=claimed, wanted=scopes or None, reason=reason
+            )
+        challenge = self.controller.challenge(wanted, error=error)
+        if challenge.realm is None and self._token_realm is not None:
+            challenge = replace(challenge, realm=self._token_realm)
+        return AuthenticationRequired(
+            reason,
+            wanted=scopes,
+            error=error,
+            challenge=format_challenge(challenge, scope, self._external_url),
+        )
+
+    def _find_known(self, scope: Scope, exchange: Exchange) -> Principal | None:
+        authorization = exchange.fields.get(b"authorization")
+        if authorization is None:
+            return ANONYMOUS if find_certificate(scope) is None else None
+        # Fields that come twice are joined in no dictionary, and two credentials are none.
+        if len(exchange.fields) != len(scope["headers"]) and _count_credentials(scope) > 1:
+            return None
+        return self._remembered.find(authorization)
+
+    async def _identify(
+        self, scope: Scope, exchange: Exchange, wanted: Sequence[Access]
+    ) -> Principal:
+        asker = asker_of(scope)
+        try:
+            if _count_credentials(scope) > 1:
+                raise CredentialsInvalid("there is more than one Authorization header")
+            if asker.authorization is None and asker.common_name is not None:
+                return Principal.certified(asker.common_name, asker.organizations)
+            principal = await self._try(asker)
+        except CredentialsInvalid as error:
+            raise self.unproven(
+                scope, wanted, error.reason, error="invalid_token", claimed=error.user
+            ) from None
+        authorization = exchange.fields.get(b"authorization")
+        if authorization is not None:
+            self._remembered.keep(authorization, principal)
+            if principal.scope is None:
+                # Who shows a token has logged in where it was given.
+                self.audit.note(scope, "login", principal.subject)
+        return principal
+
+    async def _try(self, asker: Asker) -> Principal:
+        """Ask the controller, unless it is a password too many."""
+        scheme, encoded = split_credentials(asker.authorization or "")
+        if scheme != "basic":
+            # A token that is not good any more is no guess: clients find out by trying.
+            return await self.controller.identify(asker)
+        who = asker.address or "local", parse_basic(encoded)[0]
+        await self._throttle.check(*who)
+        try:
+            principal = await self.controller.identify(asker)
+        except CredentialsInvalid:
+            await self._throttle.failed(*who)
+            raise
+        await self._throttle.succeeded(*who)
+        return principal
+
+    def _require_catalog(
+        self, scope: Scope, principal: Principal, wanted: Sequence[Access]
+    ) -> None:
+        if principal.kind == "anonymous" and not self.policies.policy.lets_anonymous_pull():
+            raise self.unproven(scope, wanted, "log in to list repositories")
+
+
+def _count_credentials(scope: Scope) -> int:
+    return sum(name == b"authorization" for name, _ in scope["headers"])
+
+
+def _is_name(text: str) -> bool:
+    try:
+        RepositoryName.parse(text)
+    except NameInvalid:
+        return False
+    return True

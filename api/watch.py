@@ -1,0 +1,65 @@
+"""`FileWatch`: files of the host that the service follows while it runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import structlog
+from anyio import sleep, to_thread
+
+__all__ = ["WATCH_SECONDS", "FileWatch"]
+
+WATCH_SECONDS = 1.0
+"""How often a file is looked at."""
+
+_State: TypeAlias = tuple[int, int, int] | None
+
+_log = structlog.get_logger()
+
+
+class FileWatch:
+    """Calls back when a file is another one than before: by its inode, its size or its time.
+
+    Each look, and what is called, runs in a thread. A file that is missing for a while is taken to
+    be on its way; what is called has to cope with one that is gone again.
+    """
+
+    def __init__(self, interval_seconds: float = WATCH_SECONDS) -> None:
+        """Watch nothing yet."""
+        self._interval_seconds = interval_seconds
+        self._watched: list[tuple[Path, Callable[[], None]]] = []
+        self._states: dict[Path, _State] = {}
+
+    def add(self, path: Path, on_change: Callable[[], None]) -> None:
+        """Call `on_change` whenever the file at `path` has changed."""
+        self._states[path] = _look(path)
+        self._watched.append((path, on_change))
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while self._watched:
+            await sleep(self._interval_seconds)
+            await to_thread.run_sync(self.look)
+
+    def look(self) -> None:
+        """Look at every file once."""
+        changed = set()
+        for path, state in self._states.items():
+            found = _look(path)
+            if found is not None and found != state:
+                self._states[path] = found
+                changed.add(path)
+        for path, on_change in self._watched:
+            if path in changed:
+                try:
+                    on_change()
+                except Exception:  # noqa: BLE001 - the next change may be a better one
+                    _log.exception("changed file could not be taken", file=str(path))
+
+
+def _look(path: Path) -> _State:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

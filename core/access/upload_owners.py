@@ -1,0 +1,60 @@
+"""`UploadOwners`: whose an upload is, told by its id alone.
+
+The id of an upload that someone in particular has begun is a UUID of version 8, half of it random
+and half a code of authentication over that half, the owner and the repository. So nothing has to be
+stored beside the upload, any node that knows the secret can tell, and nobody else can make one.
+
+Spec: RFC 9562, section 5.8.
+"""
+
+import hashlib
+import hmac
+import secrets
+import uuid
+
+from core.access.principal import Principal
+
+__all__ = ["UploadOwners"]
+
+_VERSION = 8
+_RANDOM_BYTES = 8
+_CODE_BITS = 58
+
+
+class UploadOwners:
+    """Makes ids of uploads, and tells whose they are."""
+
+    def __init__(self, secret: bytes) -> None:
+        """Use a secret that all nodes of a registry share."""
+        self._key = hashlib.blake2b(secret, person=b"moorage-uploads").digest()
+
+    def make(self, owner: Principal, repository: str) -> str:
+        """Return a new id of an upload that `owner` begins."""
+        nonce = int.from_bytes(secrets.token_bytes(_RANDOM_BYTES), "big")
+        return self._id(nonce, owner, repository)
+
+    def is_of(self, upload_id: str, asker: Principal, repository: str) -> bool:
+        """Say whether the upload may be gone on with by `asker`.
+
+        Ids of other versions are those of uploads that nobody in particular has begun: while
+        access was open, or through another registry on the same store. Texts that are no ids
+        are nobody's either.
+        """
+        try:
+            found = uuid.UUID(upload_id)
+        except ValueError:
+            return True
+        if found.version != _VERSION or str(found) != upload_id:
+            return True
+        value = found.int
+        nonce = ((value >> 80) << 16) | (((value >> 64) & 0xFFF) << 4) | ((value >> 58) & 0xF)
+        return hmac.compare_digest(self._id(nonce, asker, repository), upload_id)
+
+    def _id(self, nonce: int, owner: Principal, repository: str) -> str:
+        """Return a UUID: 48 random bits, the version, 12 more, the variant, 4 more, the code."""
+        text = f"{nonce}\n{owner.subject}\n{repository}".encode()
+        digest = hashlib.blake2b(text, key=self._key, digest_size=8).digest()
+        code = int.from_bytes(digest, "big") >> (64 - _CODE_BITS)
+        high = (nonce >> 16) << 16 | _VERSION << 12 | ((nonce >> 4) & 0xFFF)
+        low = 0b10 << 62 | (nonce & 0xF) << _CODE_BITS | code
+        return str(uuid.UUID(int=high << 64 | low))

@@ -1,0 +1,72 @@
+"""JSON that everybody reads alike: no member twice, no endless nesting, no absurd volume."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from pydantic_core import from_json
+
+from core.errors import ManifestInvalid
+
+__all__ = ["check_volume", "not_json", "parse_strictly"]
+
+_MAX_PARTS = 80_000
+"""4 MiB of descriptors, the shortest that are valid, have fewer."""
+
+_MAX_NAME = 256
+"""Characters of a member's name that an error tells."""
+
+
+def parse_strictly(content: bytes) -> dict[str, object]:
+    """Return the object that `content` is, if no two readers could disagree about it.
+
+    Raises:
+        ManifestInvalid: it is no JSON object, has a member twice at any depth, is nested too deep
+            or has too many parts.
+    """
+    try:
+        check_volume(from_json(content, allow_inf_nan=False))
+        document = json.loads(content, object_pairs_hook=_to_object)
+    except ValueError as error:
+        raise not_json(str(error)) from None
+    if not isinstance(document, dict):
+        raise ManifestInvalid("the manifest is not a JSON object")
+    return document
+
+
+def check_volume(document: object) -> None:
+    """Refuse a document with more parts than a manifest of its size can need.
+
+    Each part may be a fault, and millions of them would keep the process busy for seconds.
+
+    Raises:
+        ManifestInvalid: there are too many lists, objects, numbers and entries of lists.
+    """
+    parts = 0
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        children = value.values() if isinstance(value, dict) else value
+        in_list = isinstance(value, list)
+        for child in children if isinstance(children, Iterable) else ():
+            parts += in_list or not isinstance(child, str)
+            if isinstance(child, dict | list):
+                waiting.append(child)
+            if parts > _MAX_PARTS:
+                raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
+
+
+def not_json(reason: str) -> ManifestInvalid:
+    """Return the error that says why a document cannot be parsed."""
+    if reason.startswith("recursion limit"):
+        return ManifestInvalid(f"the manifest is nested too deep: {reason}")
+    return ManifestInvalid(f"the manifest is not JSON: {reason}")
+
+
+def _to_object(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) != len(members):
+        counts = Counter(name for name, _ in members)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ManifestInvalid("a member occurs twice", field=twice[:_MAX_NAME])
+    return found

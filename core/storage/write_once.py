@@ -1,0 +1,41 @@
+"""Tags that may be created, and never moved: whoever sets one has it for itself meanwhile."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from core.digest import Digest
+from core.drivers import StorageDriver
+from core.errors import TagImmutable
+from core.storage import paths
+from core.storage.holding import holding
+from core.storage.names import RepositoryName, Tag
+from core.storage.tag_service import TagService
+
+__all__ = ["creating_tags"]
+
+_WAIT_SECONDS = 45
+"""Longer than any store keeps the claim of a process that has died."""
+
+
+@asynccontextmanager
+async def creating_tags(
+    driver: StorageDriver, name: RepositoryName, tags: Iterable[Tag], digest: Digest
+) -> AsyncIterator[None]:
+    """Keep others from creating these tags while the block points them to `digest`.
+
+    It holds against all who set these tags in this way, on every node that shares the store.
+
+    Raises:
+        TagImmutable: one of them points elsewhere.
+        DriverUnavailable: others did not let go of them, or the store did not answer.
+    """
+    service = TagService(driver, name)
+    async with AsyncExitStack() as stack:
+        # In one order, so that two who want the same tags do not wait for each other.
+        for tag in sorted(set(tags), key=str):
+            claim = paths.tag_claim(name, tag)
+            await stack.enter_async_context(holding(driver, claim, wait_seconds=_WAIT_SECONDS))
+            found = await service.find(tag)
+            if found is not None and found != digest:
+                raise TagImmutable(name=str(name), tag=str(tag), digest=str(found))
+        yield

@@ -1,0 +1,104 @@
+"""A certificate authority of the test, and clients that believe it."""
+
+import ipaddress
+import os
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
+
+__all__ = ["Authority", "Pair", "tls_variables"]
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Files with a certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+    def replace_with(self, other: "Pair") -> None:
+        """Put the content of another pair into these files, each at once."""
+        for mine, theirs in ((self.key, other.key), (self.certificate, other.certificate)):
+            fresh = mine.with_suffix(".new")
+            fresh.write_bytes(theirs.read_bytes())
+            fresh.replace(mine)
+
+    def variables(self) -> dict[str, str]:
+        """Give the settings of a service that shows this certificate."""
+        return tls_variables(certificate=str(self.certificate), key=str(self.key))
+
+
+class Authority:
+    """An authority with a certificate of its own, `certificate`, a file in `folder`."""
+
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.certificate = folder / f"{name}.pem"
+        signed = self._builder(self._name, self._key, datetime.now(UTC) + _DAY).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        content = signed.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        self.certificate.write_bytes(content)
+
+    def issue(
+        self,
+        file: str,
+        *names: str,
+        organizations: tuple[str, ...] = (),
+        ends: datetime | None = None,
+        passphrase: bytes | None = None,
+    ) -> Pair:
+        """Issue a certificate for 127.0.0.1, and for these common names."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
+        parts += [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names]
+        alternative = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        builder = self._builder(x509.Name(parts), key, ends or datetime.now(UTC) + _DAY)
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternative), critical=False)
+        pair = Pair(certificate=self._folder / f"{file}.pem", key=self._folder / f"{file}.key")
+        signed = builder.sign(self._key, hashes.SHA256())
+        pair.certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+        encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+        pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+        return pair
+
+    def client(self, pair: Pair | None = None) -> ssl.SSLContext:
+        """Make a client that believes this authority alone, and shows `pair` if asked."""
+        context = ssl.create_default_context(cafile=self.certificate)
+        if pair is not None:
+            context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends: datetime
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(int.from_bytes(os.urandom(8)) | 1)
+            .not_valid_before(ends - 10 * _DAY)
+            .not_valid_after(ends)
+        )
+
+
+def tls_variables(**settings: str) -> dict[str, str]:
+    """Give further settings of the group `tls` as variables."""
+    return {f"MOORAGE_TLS__{name.upper()}": value for name, value in settings.items()}
