@@ -8,7 +8,9 @@ import typer
 from api.commands.config import config
 from api.commands.copy import copy
 from api.commands.policy import policy
+from api.commands.robots import robots
 from api.commands.serve import serve
+from api.commands.tokens import tokens
 from api.commands.uploads import uploads
 from api.commands.users import users
 
@@ -25,6 +27,8 @@ app.command()(serve)
 app.command()(config)
 app.command()(copy)
 app.add_typer(uploads)
+app.add_typer(robots)
+app.add_typer(tokens)
 app.add_typer(users)
 app.add_typer(policy)
 
