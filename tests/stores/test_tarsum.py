@@ -39,7 +39,7 @@ async def test_an_upload_of_which_the_end_is_missing_goes_on_and_is_stored_once(
     assert await all_files(driver) == stored_of(R, archive)
 
 
-@ARCHIVES
+@pytest.mark.parametrize("archive", [b"", SMALL, LARGE], ids=["nothing", "small", "large"])
 async def test_a_push_in_one_go_is_stored_once(driver: StorageDriver, archive: bytes) -> None:
     repository = Registry(driver).repository(R)
     await repository.layers.push(stream(archive), tarsum_of(archive))
