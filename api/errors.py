@@ -28,6 +28,7 @@ from core.errors import (
     BlobUnknown,
     DigestInvalid,
     DriverError,
+    LoginRefused,
     ManifestBlobUnknown,
     ManifestFaults,
     ManifestInvalid,

@@ -23,6 +23,7 @@
     ├── PaginationInvalid
     ├── OperationUnsupported
     ├── AuthenticationRequired    nobody in particular, or someone who has to prove more
+    │   └── LoginRefused          credentials of a request for a token that prove nothing
     ├── TokenRequestInvalid       a request for a token that is none
     ├── AccessDenied              someone who may not do this
     │   └── TagImmutable          nobody may: the tag stays where it is
@@ -56,6 +57,7 @@ __all__ = [
     "DigestUnsupported",
     "DriverError",
     "DriverUnavailable",
+    "LoginRefused",
     "ManifestBlobUnknown",
     "ManifestFaults",
     "ManifestInvalid",
@@ -305,6 +307,10 @@ class AuthenticationRequired(RegistryError):
         self.wanted = tuple(wanted)
         self.error = error
         self.challenge = challenge
+
+
+class LoginRefused(AuthenticationRequired):
+    """Credentials with which a token was asked for, and which prove nothing."""
 
 
 class TokenRequestInvalid(RegistryError):

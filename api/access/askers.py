@@ -4,13 +4,19 @@ from starlette.types import Scope
 
 from api.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
 from api.exchange import find_exchange
-from core.access import Asker
+from core.access import Asker, CredentialsInvalid
 
-__all__ = ["asker_of", "find_certificate"]
+__all__ = ["asker_of", "count_credentials", "find_certificate"]
 
 
 def asker_of(scope: Scope) -> Asker:
-    """Return the credentials, the address and the verified certificate of a request."""
+    """Return the credentials, the address and the verified certificate of a request.
+
+    Raises:
+        CredentialsInvalid: there are several credentials.
+    """
+    if count_credentials(scope) > 1:
+        raise CredentialsInvalid("there is more than one Authorization header")
     authorization = find_exchange(scope).fields.get(b"authorization")
     client = scope.get("client")
     certified = find_certificate(scope)
@@ -20,6 +26,11 @@ def asker_of(scope: Scope) -> Asker:
         common_name=None if certified is None else certified.common_name,
         organizations=() if certified is None else certified.organizations,
     )
+
+
+def count_credentials(scope: Scope) -> int:
+    """Return how many Authorization headers a request has."""
+    return sum(name == b"authorization" for name, _ in scope["headers"])
 
 
 def find_certificate(scope: Scope) -> ClientIdentity | None:

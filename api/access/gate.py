@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 from starlette.types import Scope
 
-from api.access.askers import asker_of, find_certificate
+from api.access.askers import asker_of, count_credentials, find_certificate
 from api.access.audit import Audit
 from api.access.challenges import format_challenge
 from api.access.needs import Needs
@@ -209,17 +209,15 @@ class Gate:
         if authorization is None:
             return ANONYMOUS if find_certificate(scope) is None else None
         # Fields that come twice are joined in no dictionary, and two credentials are none.
-        if len(exchange.fields) != len(scope["headers"]) and _count_credentials(scope) > 1:
+        if len(exchange.fields) != len(scope["headers"]) and count_credentials(scope) > 1:
             return None
         return self._remembered.find(authorization)
 
     async def _identify(
         self, scope: Scope, exchange: Exchange, wanted: Sequence[Access]
     ) -> Principal:
-        asker = asker_of(scope)
         try:
-            if _count_credentials(scope) > 1:
-                raise CredentialsInvalid("there is more than one Authorization header")
+            asker = asker_of(scope)
             if asker.authorization is None and asker.common_name is not None:
                 return Principal.certified(asker.common_name, asker.organizations)
             principal = await self._try(asker)
@@ -256,10 +254,6 @@ class Gate:
     ) -> None:
         if principal.kind == "anonymous" and not self.policies.policy.lets_anonymous_pull():
             raise self.unproven(scope, wanted, "log in to list repositories")
-
-
-def _count_credentials(scope: Scope) -> int:
-    return sum(name == b"authorization" for name, _ in scope["headers"])
 
 
 def _is_name(text: str) -> bool:

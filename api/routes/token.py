@@ -8,7 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.access import needs_nothing
+from api.access.askers import asker_of
+from api.access.audit import Audit
 from api.access.challenges import format_challenge
+from api.access.gate import Gate
 from api.contract import answer, answers, document, errors
 from api.contract.headers import TOKEN_CACHE_CONTROL
 from api.dependencies import CurrentSettings, RegistryState
@@ -16,12 +19,13 @@ from api.errors import ERROR_TABLE, BodyOverdue
 from api.headers import API_VERSION
 from api.models import ErrorItem, KeySet, TokenAnswer, TokenError
 from api.token_form import form_body, read_form, required
-from core.access import Asker, Challenge, CredentialsInvalid
+from core.access import ANONYMOUS, Challenge, CredentialsInvalid
 from core.access.resources import format_scope
+from core.access.tokens.identity import Identity
 from core.access.tokens.service import IssuedTokens, TokenService
 from core.errors import (
     AccessUnavailable,
-    AuthenticationRequired,
+    LoginRefused,
     RegistryError,
     TokenRequestInvalid,
 )
@@ -39,7 +43,7 @@ _SUBJECT_TYPES: Final = {
 _YES: Final = "true"
 _KEPT_SECONDS = 300
 _NO_STORE: Final = {**API_VERSION, "Cache-Control": "no-store"}
-_REFUSED = "the user, password or token is wrong, or has ended"
+_REFUSED = ERROR_TABLE[LoginRefused].message
 
 _ANSWERED = answer(200, "A token.", TOKEN_CACHE_CONTROL, content=document(TokenAnswer))
 
@@ -59,7 +63,7 @@ Tokens = Annotated[TokenService, Depends(_get_tokens)]
     operation_id="getToken",
     responses=answers(
         _ANSWERED,
-        errors(*(TokenRequestInvalid, AuthenticationRequired, AccessUnavailable), guarded="no"),
+        errors(*(TokenRequestInvalid, LoginRefused, AccessUnavailable), guarded="no"),
     ),
 )
 @needs_nothing
@@ -100,13 +104,14 @@ async def get_token(
     """
     try:
         wanted = tokens.check_service(service)
-        identity = await tokens.identify(_asker(request))
+        identity = await tokens.identify(asker_of(request.scope))
         issued = await tokens.issue(identity, wanted, scope or (), offline=offline == _YES)
     except CredentialsInvalid as error:
+        _note_denied(request, error)
         basic = Challenge(scheme="Basic", realm=settings.access.realm)
-        raise AuthenticationRequired(
-            _REFUSED, challenge=format_challenge(basic, request.scope)
-        ) from error
+        challenge = format_challenge(basic, request.scope)
+        raise LoginRefused(_REFUSED, challenge=challenge) from error
+    _note_given(request, identity, issued)
     return _answer(issued)
 
 
@@ -115,7 +120,11 @@ async def get_token(
     operation_id="postToken",
     responses=answers(
         _ANSWERED,
-        errors(TokenRequestInvalid, BodyOverdue, AccessUnavailable, guarded="no"),
+        errors(
+            *(TokenRequestInvalid, BodyOverdue, AccessUnavailable),
+            guarded="no",
+            fields={ERROR_TABLE[TokenRequestInvalid].status: (TOKEN_CACHE_CONTROL,)},
+        ),
     ),
     openapi_extra=form_body(),
 )
@@ -128,9 +137,10 @@ async def post_token(request: Request, tokens: Tokens, settings: CurrentSettings
     """
     try:
         form = await read_form(request, settings.uploads.body_timeout_seconds)
-        return await _grant(tokens, form, _asker(request).address)
-    except CredentialsInvalid:
-        return _refuse(AuthenticationRequired, "invalid_grant", _REFUSED)
+        return await _grant(request, tokens, form)
+    except CredentialsInvalid as error:
+        _note_denied(request, error)
+        return _refuse(LoginRefused, "invalid_grant", _REFUSED)
     except TokenRequestInvalid as error:
         return _refuse(TokenRequestInvalid, error.error, error.message)
 
@@ -154,7 +164,8 @@ async def get_token_keys(tokens: Tokens) -> Response:
     return Response(body.model_dump_json(), headers=headers, media_type="application/json")
 
 
-async def _grant(tokens: TokenService, form: Mapping[str, str], address: str | None) -> Response:
+async def _grant(request: Request, tokens: TokenService, form: Mapping[str, str]) -> Response:
+    address = None if request.client is None else request.client.host
     service = tokens.check_service(form.get("service"))
     kind = refresh = None
     match required(form, "grant_type"):
@@ -175,6 +186,7 @@ async def _grant(tokens: TokenService, form: Mapping[str, str], address: str | N
     # One who comes again has a refresh token, which another would not outlive.
     offline = form.get("access_type") == "offline" and refresh is None
     issued = await tokens.issue(identity, service, scopes, offline=offline)
+    _note_given(request, identity, issued)
     return _answer(issued, refresh=refresh, kind=kind)
 
 
@@ -211,11 +223,21 @@ def _refuse(kind: type[RegistryError], word: str, reason: str) -> Response:
     )
 
 
-def _asker(request: Request) -> Asker:
-    given = request.headers.getlist("authorization")
-    if len(given) > 1:
-        raise CredentialsInvalid("credentials came twice")
-    return Asker(
-        authorization=given[0] if given else None,
-        address=None if request.client is None else request.client.host,
+def _note_given(request: Request, identity: Identity, issued: IssuedTokens) -> None:
+    _audit(request).note(
+        request.scope,
+        "token",
+        identity.principal.subject,
+        given=[str(access) for access in issued.access.access],
+        refresh=issued.refresh is not None,
     )
+
+
+def _note_denied(request: Request, error: CredentialsInvalid) -> None:
+    who = ANONYMOUS.subject
+    _audit(request).note(request.scope, "denied", who, claimed=error.user, reason=error.reason)
+
+
+def _audit(request: Request) -> Audit:
+    gate: Gate = request.app.gate
+    return gate.audit

@@ -117,8 +117,8 @@ def _write_settings(
             "maintenance": {"uploadpurging": {"enabled": False}},
         },
         "http": {"addr": f"127.0.0.1:{port}", "secret": _SECRET},
-        **({} if auth is None else {"auth": auth}),
         "compatibility": {"schema1": {"enabled": True}},
+        **({} if auth is None else {"auth": auth}),
     }
     # JSON is YAML too.
     file = tmp_path / f"incumbent-{port}.json"
