@@ -43,9 +43,11 @@ openapi: setup-dev ## Write openapi/openapi.json from the code
 
 bench: setup-dev test-parts ## Measure Moorage beside docker-registry
 	$(bin)/python -m bench
+	$(bin)/python -m bench.access
 
 bench-quick: setup-dev test-parts ## The same in under a minute, and rougher
 	$(bin)/python -m bench --quick
+	$(bin)/python -m bench.access --seconds 0.5 --slices 3
 
 lock: setup-dev ## Pin the dependencies again (scripts/lock --upgrade to renew them)
 	scripts/lock

@@ -64,6 +64,7 @@ class Fetch(Operation):
         method: GET or HEAD.
         digest: what a body has to be; None, for measuring, looks at its length only.
         redirect: whether the answer has to lead to another port, which has the content.
+        authorization: credentials, as the header has them.
     """
 
     path: str
@@ -71,11 +72,12 @@ class Fetch(Operation):
     method: str = "GET"
     digest: str | None = None
     redirect: bool = False
+    authorization: str | None = None
     _request: Request | None = field(init=False, default=None)
 
     def prepare(self) -> None:
         """Make the first request that there is."""
-        head = format_request(self.method, self.path)
+        head = format_request(self.method, self.path, authorization=self.authorization)
         if self.redirect:
             has_body = self.method == "GET"
             self._request = Request(head=head, status=307, has_answer_body=has_body)

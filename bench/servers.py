@@ -63,12 +63,23 @@ def running_moorage(
     redirect: bool = False,
     code: Path = MOORAGE_CODE,
     name: str = MOORAGE,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """Run the registry of the checkout `code`, a worker for each core, until the block ends."""
+    """Run the registry of the checkout `code`, a worker for each core, until the block ends.
+
+    Args:
+        folder: for its log.
+        store: its store.
+        redirect: whether it leads clients to the store for blobs.
+        code: the checkout.
+        name: for the report.
+        more: variables with further settings.
+    """
     port = _free_port()
     command = [sys.executable, "-m", "api", "serve", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", str(os.cpu_count() or 1)]
-    settings = {**store.moorage_settings(redirect=redirect), "PYTHONPATH": str(code)}
+    settings = {**store.moorage_settings(redirect=redirect), **(more or {})}
+    settings["PYTHONPATH"] = str(code)
     with _running(folder / name, name, command, port, store, settings) as server:
         yield server
 
@@ -131,7 +142,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log_file
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
                 connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-                if connection.recv(12).endswith(b"200"):
+                if connection.recv(12).endswith((b"200", b"401")):
                     return
         except OSError:
             pass

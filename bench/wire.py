@@ -109,6 +109,7 @@ def format_request(
     length: int | None = None,
     content_type: str | None = None,
     host: str = "registry",
+    authorization: str | None = None,
 ) -> bytes:
     """Return the header of a request; `length` is that of its body, None for no body."""
     lines = [
@@ -121,4 +122,6 @@ def format_request(
         lines.append(f"Content-Length: {length}")
     if content_type is not None:
         lines.append(f"Content-Type: {content_type}")
+    if authorization is not None:
+        lines.append(f"Authorization: {authorization}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

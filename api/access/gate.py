@@ -107,7 +107,9 @@ class Gate:
         if needs.kind == "nothing":
             return
         exchange = find_exchange(scope)
-        wanted = needs.wanted(repository) if _is_name(repository) else ()
+        # A path that names no repository wants nothing that a token could be good for.
+        is_nameless = needs.kind == "repository" and not _is_name(repository)
+        wanted = () if is_nameless else needs.wanted(repository)
         principal = exchange.principal or await self._identify(scope, exchange, wanted)
         exchange.principal = principal
         if needs.kind == "login":
@@ -118,16 +120,29 @@ class Gate:
             self._require_catalog(scope, principal, wanted)
         else:
             for action in needs.rules:
-                self.require_rule(scope, principal, action, repository)
+                self.require_rule(scope, principal, action, repository, wanted)
         self.require_scope(scope, principal, wanted)
         self._admitted[principal, needs, repository] = None
         if len(self._admitted) > _MAX_ADMITTED:
             del self._admitted[next(iter(self._admitted))]
 
     def require_rule(
-        self, scope: Scope, principal: Principal, action: str, repository: str
+        self,
+        scope: Scope,
+        principal: Principal,
+        action: str,
+        repository: str,
+        wanted: Sequence[Access] = (),
     ) -> None:
         """Return if the rules let the asker do one thing.
+
+        Args:
+            scope: of the request.
+            principal: who asks.
+            action: of the rules.
+            repository: that it is done to.
+            wanted: what a token is to be good for, all that the request does included; without
+                it, what it takes to do `action`.
 
         Raises:
             AuthenticationRequired: they do not let anybody who is not known.
@@ -137,8 +152,8 @@ class Gate:
         if decision.allowed:
             return
         if principal.kind == "anonymous":
-            actions = _SCOPES[action]
-            wanted = (Access.repository(repository, *actions),) if _is_name(repository) else ()
+            if not wanted and _is_name(repository):
+                wanted = (Access.repository(repository, *_SCOPES[action]),)
             raise self.unproven(scope, wanted, f"log in to {action} {repository}")
         self.note_denied(scope, principal, action, repository, decision.reason)
         reason = f"{principal.subject} may not {action} in {repository}"

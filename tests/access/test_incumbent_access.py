@@ -69,7 +69,9 @@ def ask(address: str, method: str, path: str, token: str | None) -> Answer:
     with httpx.Client(trust_env=False, timeout=15) as client:
         answer = client.request(method, address + path, headers=headers)
     text = answer.headers.get("www-authenticate", "")
-    challenge: dict[str, object] = dict(re.findall(r'(\w+)="([^"]*)"', text))
+    challenge: dict[str, object] = {
+        match[1]: match[2] for match in re.finditer(r'(\w+)="([^"]*)"', text)
+    }
     challenge.pop("realm", None)
     if text:
         assert re.fullmatch(
@@ -78,10 +80,8 @@ def ask(address: str, method: str, path: str, token: str | None) -> Answer:
     if "scope" in challenge:
         # The incumbent writes them in no particular order.
         challenge["scope"] = {
-            (name, frozenset(actions.split(",")))
-            for name, _, actions in (
-                one.rpartition(":") for one in str(challenge["scope"]).split(" ")
-            )
+            (one.rpartition(":")[0], frozenset(one.rpartition(":")[2].split(",")))
+            for one in str(challenge["scope"]).split(" ")
         }
     failed = answer.status_code >= 400 and method != "HEAD"
     return Answer(
@@ -106,7 +106,6 @@ REQUESTS: dict[str, tuple[str, str, Callable[[], str] | None, int]] = {
     "a deletion": ("DELETE", MANIFEST, None, 401),
     "the tags": ("GET", "/v2/team/app/tags/list", None, 401),
     "an upload": ("POST", UPLOADS, None, 401),
-    "a mount": ("POST", MOUNT, None, 401),
     "a blob": ("GET", f"/v2/team/app/blobs/{DIGEST}", None, 401),
     "the catalog": ("GET", "/v2/_catalog", None, 401),
     "the root with a token": ("GET", "/v2/", pull, 200),
@@ -168,6 +167,17 @@ def test_a_request_is_answered_as_by_the_incumbent(
     ours = ask(registry.url, method, path, shown)
     assert ours == ask(incumbent, method, path, shown)
     assert ours.status == status
+
+
+def test_a_mount_asks_for_its_source_once_it_may_push(registry: Service) -> None:
+    # The incumbent asks for both at once, before it is known who asks.
+    assert ask(registry.url, "POST", MOUNT, None).challenge["scope"] == {
+        ("repository:team/app", frozenset({"pull", "push"}))
+    }
+    assert ask(registry.url, "POST", MOUNT, token_for(ON_APP)).challenge["scope"] == {
+        ("repository:team/app", frozenset({"pull", "push"})),
+        ("repository:other/app", frozenset({"pull"})),
+    }
 
 
 def test_the_challenge_names_our_realm(registry: Service) -> None:

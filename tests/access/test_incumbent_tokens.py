@@ -54,7 +54,7 @@ def by_chain(*chain: object, signer: Signer = OTHER) -> str:
     return mint(signer, claims(), {"kid": None, "x5c": list(chain)})
 
 
-BELIEVED = {
+BELIEVED: dict[str, Callable[[], str]] = {
     "by the name of a root": lambda: mint(SIGNER, claims()),
     "by a key in the header": lambda: mint(SIGNER, claims(), {"kid": None, "jwk": SIGNER.jwk()}),
     "by a chain": lambda: by_chain(*x5c(LEAF)),
@@ -71,7 +71,7 @@ BELIEVED = {
         SIGNER, claims(access=[{"type": "repository", "name": "a", "actions": None}])
     ),
 }
-REFUSED = {
+REFUSED: dict[str, Callable[[], str]] = {
     "expired": lambda: mint(SIGNER, claims(exp=-120)),
     "early": lambda: mint(SIGNER, claims(nbf=300)),
     "for ever": lambda: mint(SIGNER, claims(exp=None)),

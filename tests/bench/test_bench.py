@@ -123,3 +123,20 @@ def _living(pids: list[int]) -> list[int]:
         if not state.startswith("Z"):
             living.append(pid)
     return living
+
+
+def test_what_access_control_costs_is_printed_with_its_limit(tmp_path: Path) -> None:
+    options = ["--seconds", "0.05", "--slices", "1", "--folder", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.access", *options],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    # So little says nothing about speed: the limit may be kept or not.
+    assert done.returncode in {0, 1}, done.stderr
+    assert "| CPU ms each |" in done.stdout
+    assert "At most 1.15 in CPU" in done.stdout
+    assert list(tmp_path.iterdir()) == []

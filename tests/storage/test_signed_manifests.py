@@ -22,6 +22,7 @@ from core.errors import (
 from core.manifest import DOCKER_MANIFEST_V1_SIGNED
 from core.manifest.schema1 import PrivateKey, split
 from core.storage import Registry, Repository, RepositoryName, Tag
+from core.storage.copying import CopyTally, StoreCopier
 from core.storage.signatures import MAX_STORED
 from core.storage.signing_key import SigningKey
 from tests.manifest.schema1.signing import ES, RS, Key, image, sign
@@ -303,6 +304,18 @@ async def test_a_sparse_image_is_taken_where_others_are() -> None:
     driver = create_driver("memory", {})
     registry = Registry(driver, schema1="accept", missing_references="accept")
     await push(registry.repository(NAME), sign(payload()))
+
+
+async def test_a_copy_of_a_store_has_the_signatures_too(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    document = sign(payload(), ES, RS)
+    await push(repository, document)
+    copied = create_driver("memory", {})
+    tally = CopyTally()
+    await StoreCopier(driver, copied, tally).copy()
+    assert not tally.faults
+    assert (await Registry(copied).repository(NAME).manifests.get(V1)).payload == document
 
 
 async def test_a_second_push_heals_what_was_damaged(

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from core.errors import ManifestUnverified
 from core.manifest.schema1.base64url import decode_base64url
@@ -111,7 +111,7 @@ class PublicKey:
         try:
             certificate = load_der_x509_certificate(base64.b64decode(text, validate=True))
             key = certificate.public_key()
-        except (binascii.Error, ValueError, UnsupportedAlgorithm):
+        except (binascii.Error, ValueError, UnsupportedAlgorithm, InvalidVersion):
             raise ManifestUnverified("not a certificate in base64", field=field) from None
         if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
             raise ManifestUnverified("keys are of type EC or RSA", field=field)

@@ -31,6 +31,9 @@ __all__ = ["SCHEMA1_MEDIA_TYPES", "SignedManifest", "is_signed_image", "read_sig
 SCHEMA1_MEDIA_TYPES = frozenset({DOCKER_MANIFEST_V1, DOCKER_MANIFEST_V1_SIGNED})
 """The types of such manifests. Which of them a client names makes no difference."""
 
+_MAX_TOLD = 256
+"""Characters of a wrong name or tag that an error tells."""
+
 _UNTOLD = (None, "application/json")
 """Clients of that time sent such manifests as plain JSON."""
 
@@ -136,9 +139,11 @@ def _read_document(payload: bytes) -> tuple[SignedImage | None, list[RegistryErr
 
 def _faults_of(document: SignedImage, name: str, tag: str | None) -> Iterator[RegistryError]:
     if document.name != name:
-        yield NameInvalid(document.name, f"the manifest is pushed to {name}, and names another")
+        told = document.name[:_MAX_TOLD]
+        yield NameInvalid(told, f"the manifest is pushed to {name}, and names another")
     if tag is not None and document.tag != tag:
-        yield TagInvalid(document.tag, f"the manifest is pushed to {tag}, and names another")
+        told = document.tag[:_MAX_TOLD]
+        yield TagInvalid(told, f"the manifest is pushed to {tag}, and names another")
     layers, items = len(document.fs_layers), len(document.history)
     if layers != items:
         yield ManifestInvalid(

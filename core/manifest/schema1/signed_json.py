@@ -28,6 +28,9 @@ MAX_SIGNATURES = 32
 MAX_INDENT = 64
 """Characters. Each line of the signatures begins with several times the indent of the payload."""
 
+_MAX_NAME = 256
+"""Characters of a member's name that an error tells."""
+
 _BLANKS = b" \t\r\n"
 _SIGNATURES = "signatures"
 
@@ -102,7 +105,7 @@ def shown_faults(document: bytes, signed: SignedJson) -> Iterator[ManifestUnveri
         yield ManifestUnverified(f"parts of the manifest are not signed: {error.message}")
         return
     for name in sorted(unsigned):
-        yield ManifestUnverified("this member is not signed", field=name)
+        yield ManifestUnverified("this member is not signed", field=name[:_MAX_NAME])
 
 
 def find_cut(payload: bytes) -> int:

@@ -84,6 +84,22 @@ def test_a_certificate_names_the_key_whatever_its_dates_say() -> None:
     assert join(split(document).payload, split(document).signatures) == document
 
 
+@settings(max_examples=300, deadline=None)
+@given(place=st.integers(0, 400), byte=st.integers(0, 255))
+def test_a_certificate_with_any_other_byte_is_read_or_refused(place: int, byte: int) -> None:
+    content = bytearray(base64.b64decode(certificate(ES)))
+    content[place % len(content)] = byte
+    faults_of(sign(image(), ES, header={"x5c": [base64.b64encode(content).decode()]}))
+
+
+def test_a_certificate_of_an_unknown_version_is_refused() -> None:
+    content = base64.b64decode(certificate(ES))
+    changed = content.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+    assert changed != content
+    document = sign(image(), ES, header={"x5c": [base64.b64encode(changed).decode()]})
+    assert fault_of(document) == (ManifestUnverified, "signatures[0].header.x5c[0]")
+
+
 def test_of_a_certificate_and_a_key_the_certificate_counts() -> None:
     document = sign(image(), ES, header={"x5c": [certificate(Key("EC"))]})
     assert fault_of(document) == (ManifestUnverified, "signatures[0].signature")
