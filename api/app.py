@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from anyio import create_task_group
@@ -28,8 +29,7 @@ from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
 from api.signing_key import load_signing_key
 from api.watch import FileWatch
-from core.access.state import AccessState
-from core.access.state_directory import open_state_directory
+from core.access.opening import open_access_state
 from core.drivers import CheckedDriver, StorageDriver, create_driver
 from core.manifest.schema1 import PrivateKey
 from core.storage import NO_DESCRIPTORS, DescriptorCache, ManifestCache, Registry
@@ -87,6 +87,7 @@ def create_app(
         configure_logging(settings.log)
     schema1_key = load_signing_key(settings.manifests)
     owned = driver is None
+    store_root = settings.storage.local_root() if owned else None
     if driver is None:
         driver = create_driver(settings.storage.driver, settings.storage.driver_options())
     elif not isinstance(driver, CheckedDriver):
@@ -101,7 +102,7 @@ def create_app(
                 stack.push_async_callback(driver.aclose)
             if limiter is not None:
                 stack.push_async_callback(limiter.aclose)
-            jobs = await _open(app, settings, driver, schema1_key, stack)
+            jobs = await _open(app, settings, driver, store_root, schema1_key, stack)
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
             for job in jobs:
@@ -135,6 +136,7 @@ async def _open(
     app: Application,
     settings: Settings,
     driver: StorageDriver,
+    store_root: Path | None,
     schema1_key: PrivateKey | None,
     stack: AsyncExitStack,
 ) -> list[Job]:
@@ -152,7 +154,14 @@ async def _open(
     watch, policies = FileWatch(), Policies(settings)
     if policies.file is not None:
         watch.add(policies.file, policies.reload)
-    state = _open_access_state(settings, driver, stack)
+    state = await stack.enter_async_context(
+        open_access_state(
+            driver,
+            directory=settings.access.state_directory,
+            # An open registry keeps no secrets, and nothing is made for them.
+            store_root=None if settings.access.is_open else store_root,
+        )
+    )
     access = await open_access(settings, policies, state, watch, stack)
     app.gate = access.gate
     app.state.moorage = RegistryState(
@@ -172,17 +181,6 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(router, dependencies=[AccessChecked])
     if paths := undeclared(app.routes):
         raise RuntimeError(f"these do not declare what they need: {', '.join(paths)}")
-
-
-def _open_access_state(
-    settings: Settings, driver: StorageDriver, stack: AsyncExitStack
-) -> AccessState:
-    directory = settings.access.state_directory
-    if directory is None:
-        return AccessState(driver)
-    state = open_state_directory(directory)
-    stack.push_async_callback(state.driver.aclose)
-    return state
 
 
 def _create_descriptor_cache(settings: CacheSettings) -> DescriptorCache:

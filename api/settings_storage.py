@@ -62,3 +62,7 @@ class StorageSettings(Group):
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
             for name, value in table
         }
+
+    def local_root(self) -> Path | None:
+        """Give the directory of the store, None if it is no directory of this machine."""
+        return self.filesystem.root if self.driver == "filesystem" else None

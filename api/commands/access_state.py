@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from api.commands.options import fail, load_or_fail
 from api.commands.store import with_store
+from api.settings_access import AccessSettings
 from core.access.opening import open_access_state
 from core.access.state import AccessState
 from core.drivers import StorageDriver
@@ -17,15 +18,20 @@ T = TypeVar("T")
 
 
 def with_access_state(
-    config: Path | None, root: Path | None, work: Callable[[AccessState], Awaitable[T]]
+    config: Path | None,
+    root: Path | None,
+    work: Callable[[AccessState, AccessSettings], Awaitable[T]],
 ) -> T:
     """Return what `work` does with the state, or end the command with a line that says why not."""
-    storage = load_or_fail(config, host=None, port=None, workers=None, root=root).settings.storage
-    store_root = storage.filesystem.root if storage.driver == "filesystem" else None
+    settings = load_or_fail(config, host=None, port=None, workers=None, root=root).settings
 
     async def run(driver: StorageDriver) -> T:
-        async with open_access_state(driver, store_root=store_root) as state:
-            return await work(state)
+        async with open_access_state(
+            driver,
+            directory=settings.access.state_directory,
+            store_root=settings.storage.local_root(),
+        ) as state:
+            return await work(state, settings.access)
 
     try:
         return with_store(config, root, run)

@@ -128,7 +128,7 @@ def _with_robots(
     config: Path | None, root: Path | None, work: Callable[[Robots], Awaitable[T]]
 ) -> T:
     try:
-        return with_access_state(config, root, lambda state: work(Robots(state)))
+        return with_access_state(config, root, lambda state, _: work(Robots(state)))
     except RobotUnknown as error:
         fail([str(error)])
 

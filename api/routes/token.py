@@ -43,7 +43,7 @@ _SUBJECT_TYPES: Final = {
 _YES: Final = "true"
 _KEPT_SECONDS = 300
 _NO_STORE: Final = {**API_VERSION, "Cache-Control": "no-store"}
-_REFUSED = "the user, password or token is wrong, or has ended"
+_REFUSED = ERROR_TABLE[LoginRefused].message
 
 _ANSWERED = answer(200, "A token.", TOKEN_CACHE_CONTROL, content=document(TokenAnswer))
 
