@@ -117,7 +117,7 @@ def test_the_steps_from_a_password_to_a_job_without_a_secret_work(
         )
         (with_skopeo,) = _blocks(job, "sh")
         reader.enter(with_skopeo, ID_TOKEN=token)
-        with pytest.raises(ProgramFailed, match=r"denied|unauthorized"):
+        with pytest.raises(ProgramFailed, match=r"403 \(Forbidden\)"):
             reader.enter(with_skopeo.replace("acme/app", "team/app"), ID_TOKEN=token)
         text = service.log_file.read_text(encoding="utf-8")
         assert "workload:github:acme/app" in text
