@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live import running_registry
+from tests.service.log_secrets import used_secret
 from tests.service.running import REPOSITORY, Service, clean_environment
 
 __all__ = ["Guarded", "running_guarded"]
@@ -47,7 +48,9 @@ def running_guarded(folder: Path, settings: str, *users: str) -> Iterator[Guarde
     file = folder / "moorage.toml"
     file.write_text(settings.replace("{folder}", str(folder)), encoding="utf-8")
     for user in users:
-        run_moorage(file, "users", "add", user, "--password-stdin", entered=f"pw-{user}\n")
+        run_moorage(
+            file, "users", "add", user, "--password-stdin", entered=used_secret(f"pw-{user}") + "\n"
+        )
     with running_registry(folder, MOORAGE_CONFIG=str(file)) as service:
         yield Guarded(service=service, settings=file)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.service.log_secrets import check_log
+
 __all__ = [
     "REPOSITORY",
     "Service",
@@ -144,6 +146,7 @@ def serving(service: Service, path: str) -> Iterator[Service]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        check_log(service.log_file)
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
