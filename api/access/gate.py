@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 from starlette.types import Scope
 
-from api.access.askers import asker_of, count_credentials, find_certificate
+from api.access.askers import asker_of, count_credentials, find_certified
 from api.access.audit import Audit
 from api.access.challenges import format_challenge
 from api.access.needs import Needs
@@ -110,7 +110,9 @@ class Gate:
         # A path that names no repository wants nothing that a token could be good for.
         is_nameless = needs.kind == "repository" and not _is_name(repository)
         wanted = () if is_nameless else needs.wanted(repository)
-        principal = exchange.principal or await self._identify(scope, exchange, wanted)
+        principal = self._find_known(scope, exchange)
+        if principal is None:
+            principal = await self._identify(scope, exchange, wanted)
         exchange.principal = principal
         if needs.kind == "login":
             if principal is ANONYMOUS:
@@ -222,7 +224,7 @@ class Gate:
     def _find_known(self, scope: Scope, exchange: Exchange) -> Principal | None:
         authorization = exchange.fields.get(b"authorization")
         if authorization is None:
-            return ANONYMOUS if find_certificate(scope) is None else None
+            return find_certified(scope) or ANONYMOUS
         # Fields that come twice are joined in no dictionary, and two credentials are none.
         if len(exchange.fields) != len(scope["headers"]) and count_credentials(scope) > 1:
             return None
@@ -231,18 +233,18 @@ class Gate:
     async def _identify(
         self, scope: Scope, exchange: Exchange, wanted: Sequence[Access]
     ) -> Principal:
+        generation = self.controller.generation
         try:
-            asker = asker_of(scope)
-            if asker.authorization is None and asker.common_name is not None:
-                return Principal.certified(asker.common_name, asker.organizations)
-            principal = await self._try(asker)
+            principal = await self._try(asker_of(scope))
         except CredentialsInvalid as error:
             raise self.unproven(
                 scope, wanted, error.reason, error="invalid_token", claimed=error.user
             ) from None
         authorization = exchange.fields.get(b"authorization")
         if authorization is not None:
-            self._remembered.keep(authorization, principal)
+            if self.controller.generation == generation:
+                # What has changed meanwhile may be just what was proven here.
+                self._remembered.keep(authorization, principal)
             if principal.scope is None:
                 # Who shows a token has logged in where it was given.
                 self.audit.note(scope, "login", principal.subject)

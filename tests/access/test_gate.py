@@ -8,15 +8,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 from structlog.typing import EventDict
 
 from api.access import Needs, find_needs, undeclared
 from api.app import create_app
+from api.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
 from api.lean import LeanRoute
 from api.routes import protocol_routes, router
 from api.settings import Settings
+from core.access import Principal
 from core.drivers import MemoryDriver
-from tests.access.guarded import Client, Registry, guarded, settings_of
+from tests.access.guarded import Client, Registry, guarded, settings_of, write_users
 
 __all__: list[str] = []
 
@@ -389,3 +392,56 @@ async def test_guessed_passwords_make_the_next_guess_wait(tmp_path: Path) -> Non
             answer = await nobody.get("/v2/", headers={"Authorization": "Bearer a.b.c"})
             assert answer.status_code == 401
         assert (await guess("bob", "pw-bob")).status_code == 200
+
+
+@pytest.mark.parametrize("controller", ["htpasswd", "moorage"])
+async def test_a_client_certificate_is_a_user_with_groups(tmp_path: Path, controller: str) -> None:
+    rules = [
+        {"subjects": ["user:cleo"], "repositories": ["cleo/*"], "actions": ["pull"]},
+        {"subjects": ["group:ops"], "repositories": ["ops/*"], "actions": ["pull"]},
+        {"subjects": ["user:ann"], "repositories": ["ann/*"], "actions": ["pull"]},
+    ]
+    identity = ClientIdentity(common_name="cleo", organizations=("ops",))
+    connection: dict[str, object] = {CLIENT_IDENTITY: identity}
+    settings = settings_of(tmp_path, rules, access={"controller": controller})
+    async with guarded(settings) as registry:
+
+        async def over_tls(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["extensions"] = {TLS: connection}
+            await registry.app(scope, receive, send)
+
+        transport = httpx.ASGITransport(app=over_tls)
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as cleo:
+
+            async def ask(name: str, auth: tuple[str, str] | None = None) -> int:
+                answer = await cleo.get(f"/v2/{name}/app/tags/list", auth=auth)
+                return answer.status_code
+
+            assert (await cleo.get("/v2/")).status_code == 200
+            for _ in range(2):
+                assert [await ask(name) for name in ("cleo", "ops", "ann")] == [404, 404, 403]
+            # A password counts for more than the certificate of the connection.
+            assert await ask("ann", ("ann", "pw-ann")) == 404
+            assert await ask("cleo", ("ann", "pw-ann")) == 403
+            assert await ask("cleo", ("ann", "wrong")) == 401
+
+
+async def test_what_is_proven_while_the_passwords_change_is_not_remembered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with guarded(settings) as registry, registry.client("bob") as bob:
+        gate = registry.app.gate
+        assert gate is not None
+        users = gate.controller._users  # type: ignore[attr-defined]
+        real = users.verify
+
+        async def verify(user: str, password: str) -> Principal | None:
+            found: Principal | None = await real(user, password)
+            write_users(users._passwords.path, ann="pw-ann")
+            users._passwords.reload()
+            return found
+
+        monkeypatch.setattr(users, "verify", verify)
+        assert (await bob.get("/v2/bob/app/tags/list")).status_code == 404
+        monkeypatch.undo()
+        assert (await bob.get("/v2/bob/app/tags/list")).status_code == 401
