@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import Application, create_app
 from api.settings import Settings
+from api.settings_access import AccessSettings
 from api.settings_tokens import OwnTokenSettings
 from core.access.state import AccessState
 from core.access.tokens.server import create_token_server
@@ -37,7 +38,7 @@ def create_token_app_over(
     **own: Any,  # noqa: ANN401 - as `create_token_server` takes them
 ) -> Application:
     """Return the application over this store, which it closes."""
-    app = create_app(settings or Settings(), driver)
+    app = create_app(settings or Settings(access=AccessSettings(controller="moorage")), driver)
     tokens = OwnTokenSettings(other_services=("old-registry",))
     given: dict[str, Any] = {
         "issuer": tokens.issuer,
@@ -75,7 +76,9 @@ def running_token_server(tmp_path: Path, root: Path, name: str = "tokens") -> It
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.service.launch", _FACTORY, str(root)],
             cwd=REPOSITORY,
-            env=clean_environment(MOORAGE_SERVER__PORT=str(port)),
+            env=clean_environment(
+                MOORAGE_SERVER__PORT=str(port), MOORAGE_ACCESS__CONTROLLER="moorage"
+            ),
             stderr=log,
             stdout=log,
         )

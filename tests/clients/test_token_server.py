@@ -20,6 +20,7 @@ from tests.clients.images import build_image
 from tests.clients.incumbent import running_incumbent
 from tests.clients.programs import ProgramFailed, Programs
 from tests.live import Service
+from tests.service.running import REPOSITORY
 
 __all__: list[str] = []
 
@@ -47,6 +48,14 @@ class Pair:
         return create_driver("filesystem", {"root": self.root})
 
 
+def _documented_settings() -> dict[str, str]:
+    """Return what the documentation tells the incumbent, of which a test knows places better."""
+    text = (REPOSITORY / "docs" / "access-robots.md").read_text(encoding="utf-8")
+    _, _, after = text.partition("```yaml\nauth:\n  token:\n")
+    lines = after.partition("```")[0].splitlines()
+    return dict(line.strip().split(": ", 1) for line in lines)
+
+
 def _keys(driver: StorageDriver) -> SigningKeys:
     return create_signing_keys(AccessState(driver), key_rotation_days=30, access_token_seconds=300)
 
@@ -62,9 +71,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     with running_token_server(tmp_path, root) as tokens:
         auth = {
             "token": {
+                **_documented_settings(),
                 "realm": f"{tokens.url}/token",
-                "service": "old-registry",
-                "issuer": "moorage",
                 "rootcertbundle": str(bundle),
             }
         }

@@ -1,0 +1,70 @@
+"""Keys, robots and the shared secret on real object stores, where nodes begin at once."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from core.access.robots import RobotExists, Robots, RobotUnknown
+from core.access.state import AccessState
+from core.access.tokens.server import create_signing_keys
+from tests.access.nodes import all_at_once
+from tests.access.token_nodes import PASSWORD, TEAM, Clock, Node
+from tests.stores.conftest import ObjectStore
+
+__all__: list[str] = []
+
+pytestmark = pytest.mark.timeout(90)
+
+_NODES = 3
+
+
+async def test_nodes_that_begin_at_once_end_with_the_same_secret_and_keys(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    drivers = [object_store.make_driver(tmp_path) for _ in range(_NODES)]
+    states = [AccessState(driver) for driver in drivers]
+    made = await all_at_once(*(state.secret for state in states))
+    assert len(set(made)) == 1
+    keys = [
+        create_signing_keys(state, key_rotation_days=30, access_token_seconds=300)
+        for state in states
+    ]
+    current = await all_at_once(*(key.current for key in keys))
+    assert len({key.kid for key in current}) == 1
+    assert len({await key.certificate() for key in keys}) == 1
+    rotated = await keys[0].rotate()
+    assert await keys[1].find(rotated.kid) is not None
+    # Nobody holds the claim, and nothing of it is left.
+    assert [entry async for entry in drivers[0].list_unfinished("/")] == []
+    for driver in drivers:
+        await driver.aclose()
+
+
+async def test_a_robot_is_added_once_and_revoked_for_all(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    drivers = [object_store.make_driver(tmp_path) for _ in range(_NODES)]
+    clock = Clock()
+    nodes = [Node(driver, clock) for driver in drivers]
+
+    async def add(robots: Robots) -> str | None:
+        try:
+            return (await robots.add("ci", [TEAM]))[1]
+        except RobotExists:
+            return None
+
+    secrets = await all_at_once(*(partial(add, node.robots) for node in nodes))
+    (secret,) = [secret for secret in secrets if secret is not None]
+    token = await nodes[0].token("robot+ci", secret)
+    assert (await nodes[1].bearer(token)).subject == "robot:ci"
+    assert (await nodes[2].bearer(await nodes[1].token("ann", PASSWORD))).subject == "user:ann"
+    await nodes[0].server.use.write()
+    ((robot, used_at),) = await nodes[2].robots.list_all()
+    assert (robot.name, used_at is None) == ("ci", False)
+    await nodes[2].robots.revoke("ci")
+    with pytest.raises(RobotUnknown):
+        await nodes[1].robots.revoke("ci")
+    assert await nodes[0].robots.list_all() == []
+    for driver in drivers:
+        await driver.aclose()
