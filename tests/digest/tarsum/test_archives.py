@@ -470,6 +470,18 @@ def test_the_fraction_of_a_time_does_not_count() -> None:
     assert sum_of(whole, V0) != sum_of(ONE, V0)
 
 
+def test_a_mode_of_many_digits_counts_only_in_an_entry_itself() -> None:
+    mode = b"\x80\0\0\0\x40\0\0\0"
+    content = record(b"uname", b"who")
+    one, other = (
+        sum_of(entry(b"x", content, typeflag=b"x", mode=mode) + ONE)
+        for mode in (b"0000644\0", mode)
+    )
+    assert one == other
+    with pytest.raises(ArchiveInvalid, match="mode"):
+        sum_of(pax((b"uname", b"who")) + entry(b"a.txt", mode=mode))
+
+
 def test_of_two_long_names_the_first_counts() -> None:
     first, second = (entry(b"L", name + b"\0", typeflag=b"L") for name in (b"first", b"second"))
     named = entry(b"first", b"hello\n")
