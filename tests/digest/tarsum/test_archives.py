@@ -344,6 +344,7 @@ REFUSED = [
     ("a number in PAX past 64 bits", pax((b"gid", b"9" * 20)) + ONE + END, "number"),
     ("a time in PAX that is none", pax((b"atime", b"1.x")) + ONE + END, "time"),
     ("a record without a length", entry(b"x", b"path=a\n", typeflag=b"x") + ONE + END, "length"),
+    ("a second record without a length", entry(b"x", b"9 path=a\n\0", typeflag=b"x"), "length"),
     ("a record past the end", entry(b"x", b"99 path=a\n", typeflag=b"x") + ONE + END, "length"),
     ("a record without a value", entry(b"x", b"8 path \n", typeflag=b"x") + ONE + END, "value"),
     ("a PAX header before nothing", pax((b"uid", b"1")) + END, "nothing"),
