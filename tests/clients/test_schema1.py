@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from core.manifest.schema1 import split
 from tests.clients.images import LayoutImage, build_image
 from tests.clients.incumbent import running_incumbent
-from tests.clients.programs import Programs
+from tests.clients.programs import ProgramFailed, Programs
 from tests.clients.pushing import connected
 from tests.live import Service, running_registry
 
@@ -168,3 +168,13 @@ def test_the_incumbent_and_the_registry_convert_an_image_to_the_same_payload(
         ]
         for layer in from_json(signed[0].payload)["fsLayers"]:
             assert ours.head(f"/v2/{team}/image/blobs/{layer['blobSum']}").status_code == 200
+
+
+def test_a_push_that_is_refused_says_which_setting_it_is(
+    registry: Service, team: str, programs: Programs
+) -> None:
+    image = build_image(programs)
+    with pytest.raises(ProgramFailed, match=r"manifests\.schema1"):
+        programs.copy(
+            image.reference, f"docker://{registry.host}/{team}/image:1", "--format", "v2s1"
+        )

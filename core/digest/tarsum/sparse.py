@@ -105,11 +105,13 @@ def parse_listed_map(records: Mapping[bytes, bytes]) -> list[Fragment]:
     Raises:
         ArchiveInvalid: it is malformed.
     """
-    numbers = records.get(SPARSE_MAP, b"").split(b",")
+    text = records.get(SPARSE_MAP, b"")
     count = parse_decimal(records.get(_COUNT, b""))
-    if len(numbers) != 2 * count:
+    if count > MAX_FRAGMENTS:
+        raise ArchiveInvalid(f"a sparse file has more than {MAX_FRAGMENTS} fragments")
+    if text.count(b",") + 1 != 2 * count:
         raise ArchiveInvalid("the map of a sparse file has another length than is told")
-    values = [parse_decimal(number) for number in numbers]
+    values = [parse_decimal(number) for number in text.split(b",")]
     return list(zip(values[::2], values[1::2], strict=True))
 
 

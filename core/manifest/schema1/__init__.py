@@ -13,7 +13,7 @@ from core.manifest.schema1.manifest import (
 from core.manifest.schema1.private_keys import PrivateKey
 from core.manifest.schema1.signatures import Signature
 from core.manifest.schema1.signed_json import MAX_SIGNATURES, SignedJson, find_cut, join, split
-from core.manifest.schema1.to_image import ImageFormat, UnpackedLayer, plan_image
+from core.manifest.schema1.to_image import ImageFormat, ImagePlan, UnpackedLayer, plan_image
 
 __all__ = [
     "EMPTY_LAYER",
@@ -21,6 +21,7 @@ __all__ = [
     "MAX_SIGNATURES",
     "SCHEMA1_MEDIA_TYPES",
     "ImageFormat",
+    "ImagePlan",
     "PrivateKey",
     "Signature",
     "SignedJson",

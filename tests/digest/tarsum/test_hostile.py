@@ -61,6 +61,7 @@ def peak_of(blocks: list[bytes]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_entries_take_memory_for_their_sums_alone() -> None:
     few, more = (peak_of(list(many(count))) for count in (4096, 20_480))
@@ -77,6 +78,7 @@ def test_what_is_kept_of_a_million_entries_is_48_bytes_each() -> None:
     assert MAX_ENTRIES * 48 == 48 * 1024 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_entries_take_time_in_proportion_to_their_number() -> None:
     blocks = list(many(32_768))

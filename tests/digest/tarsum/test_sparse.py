@@ -158,6 +158,11 @@ BAD = [
     ("has less", gnu_header(((0, 9),), 9, 8) + padded(STORED)),
     ("zeros|holes", gnu_header((), MAX_HOLE_BYTES + 1, 0)),
     ("two maps", FORM_0_1 + gnu_header(FRAGMENTS, len(EXPANDED), 8) + padded(STORED)),
+    (
+        "fragments",
+        pax((b"GNU.sparse.size", b"1"), (b"GNU.sparse.numblocks", b"65537")) + entry(b"h"),
+    ),
+    ("length", pax((b"GNU.sparse.size", b"0"), (b"GNU.sparse.numblocks", b"0")) + entry(b"h")),
     ("length", FORM_0_1.replace(b"1000,4,1504,4", b"1000,4,1504  ") + entry(b"h", STORED)),
     ("number", FORM_0_1.replace(b"1000,4,1504,4", b"1000,4,1504,x") + entry(b"h", STORED)),
     ("number", FORM_1_0 + entry(b"h", padded(b"x\n1000\n4\n") + STORED)),
