@@ -17,6 +17,7 @@ from core.errors import (
     ManifestUnverified,
     NameInvalid,
     RegistryError,
+    Schema1Refused,
     TagInvalid,
 )
 from core.manifest import DOCKER_MANIFEST_V1_SIGNED
@@ -295,7 +296,7 @@ async def test_pushes_are_refused_unless_the_setting_allows_them_and_pulls_are_n
     await push(repository, document)
     refusing = Registry(driver).repository(NAME)
     [fault] = await faults_of(refusing, document)
-    assert isinstance(fault, ManifestInvalid)
+    assert isinstance(fault, Schema1Refused)
     assert "manifests.schema1" in fault.message
     assert (await refusing.manifests.get(V1)).payload == document
 
