@@ -160,6 +160,9 @@ async def test_a_manifest_without_signatures_gets_one_that_stays_the_same(
     # Another process over the store, which has to find the key.
     again = Registry(driver).repository(NAME)
     assert (await again.manifests.get(V1)).payload == first
+    # Of making the key nothing is left but the key.
+    ours = [path for path in await all_files(driver) if "/_moorage/" in path]
+    assert ours == [f"{ROOT}/_moorage/schema1/key.pem"]
     own = PrivateKey(RS.private)
     given = Registry(driver, schema1_key=own).repository(NAME)
     [signature] = split((await given.manifests.get(V1)).payload).signatures
