@@ -47,7 +47,7 @@ from core.errors import (
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
-from core.manifest.schema1 import SignedManifest, is_signed_image
+from core.manifest.schema1 import VAGUE_MEDIA_TYPES, SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -226,7 +226,7 @@ async def delete_manifest(repository: CurrentRepository, reference: ManifestRefe
 
 
 async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
-    if len(payload) <= _INLINE_BYTES:
+    if len(payload) <= _INLINE_BYTES or media_type not in VAGUE_MEDIA_TYPES:
         return is_signed_image(payload, media_type)
     return await to_thread.run_sync(is_signed_image, payload, media_type)
 

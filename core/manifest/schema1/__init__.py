@@ -6,6 +6,7 @@ Spec: Docker, "Image Manifest Version 2, Schema 1", and "Signed Manifests" in it
 from core.manifest.schema1.from_image import EMPTY_LAYER, EMPTY_LAYER_DIGEST, make_payload
 from core.manifest.schema1.manifest import (
     SCHEMA1_MEDIA_TYPES,
+    VAGUE_MEDIA_TYPES,
     SignedManifest,
     is_signed_image,
     read_signed_manifest,
@@ -20,6 +21,7 @@ __all__ = [
     "EMPTY_LAYER_DIGEST",
     "MAX_SIGNATURES",
     "SCHEMA1_MEDIA_TYPES",
+    "VAGUE_MEDIA_TYPES",
     "ImageFormat",
     "ImagePlan",
     "PrivateKey",
