@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 from core.errors import ArchiveInvalid
 
-__all__ = ["BLOCK_BYTES", "Entry", "parse_entry", "parse_number", "until_nul"]
+__all__ = [
+    "BLOCK_BYTES",
+    "Entry",
+    "check_writable",
+    "parse_entry",
+    "parse_number",
+    "until_nul",
+]
 
 BLOCK_BYTES = 512
 
@@ -61,8 +68,7 @@ def parse_entry(block: bytes) -> Entry:
     """Return what a header says by itself.
 
     Raises:
-        ArchiveInvalid: its checksum is wrong, a number is none, or it could not be written again,
-            which the library of the time did with every header.
+        ArchiveInvalid: its checksum is wrong, or a number is none.
     """
     if not _has_right_checksum(block):
         if block.startswith(_GZIP_MAGIC):
@@ -79,15 +85,12 @@ def parse_entry(block: bytes) -> Entry:
             devmajor, devminor = parse_number(block[329:337]), parse_number(block[337:345])
         if prefix := _parse_prefix(block, is_gnu=magic == _GNU_MAGIC):
             name = prefix + b"/" + name
-    mode = parse_number(block[100:108])
-    if not 0 <= mode <= _MAX_MODE:
-        raise ArchiveInvalid("the mode of an entry has more than 7 octal digits")
     size = parse_number(block[124:136])
     if size < 0:
         raise ArchiveInvalid("the size of an entry is negative")
     return Entry(
         name=name,
-        mode=mode,
+        mode=parse_number(block[100:108]),
         uid=parse_number(block[108:116]),
         gid=parse_number(block[116:124]),
         size=size,
@@ -100,6 +103,16 @@ def parse_entry(block: bytes) -> Entry:
         devmajor=devmajor,
         devminor=devminor,
     )
+
+
+def check_writable(entry: Entry) -> None:
+    """Return if the library of the time could write the entry again, as it did with every one.
+
+    Raises:
+        ArchiveInvalid: it could not, which ended the sum.
+    """
+    if not 0 <= entry.mode <= _MAX_MODE:
+        raise ArchiveInvalid("the mode of an entry has more than 7 octal digits")
 
 
 @functools.lru_cache(_MAX_PARSED)

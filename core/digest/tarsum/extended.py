@@ -18,6 +18,7 @@ SPARSE_MAP = b"GNU.sparse.map"
 _SPARSE_PAIRS = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 _XATTR = b"SCHILY.xattr."
 _DECIMAL = re.compile(rb"[+-]?[0-9]{1,64}")
+_MAX_LENGTH_BYTES = 66
 _FRACTION = re.compile(rb"[0-9]*")
 
 
@@ -33,11 +34,10 @@ def parse_records(content: bytes) -> dict[bytes, bytes]:
     pairs: list[bytes] = []
     start = 0
     while start < len(content):
-        space = content.find(b" ", start, start + 66)
-        length = parse_decimal(content[start:space]) if space >= 0 else 0
-        stop = start + length
+        space = content.find(b" ", start, start + _MAX_LENGTH_BYTES)
+        stop = 0 if space < 0 else start + parse_decimal(content[start:space])
         # A record is its length, a space, and at least what ends it.
-        if not space + 1 < stop <= len(content):
+        if space < 0 or not space + 1 < stop <= len(content):
             raise ArchiveInvalid("a record of a PAX header has no proper length")
         key, equals, value = content[space + 1 : stop - 1].partition(b"=")
         if not equals:

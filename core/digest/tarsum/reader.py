@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from core.digest.tarsum.entry import BLOCK_BYTES, Entry, parse_entry, until_nul
+from core.digest.tarsum.entry import BLOCK_BYTES, Entry, check_writable, parse_entry, until_nul
 from core.digest.tarsum.extended import apply_records, parse_decimal, parse_records
 from core.digest.tarsum.sparse import (
     Fragment,
@@ -96,10 +96,9 @@ class ArchiveReader:
     def _read(self) -> Reading:
         while (found := (yield from self._read_entry())) is not None:
             entry, fragments = found
+            check_writable(entry)
             self._sink.begin(entry)
             if fragments is None:
-                if entry.size != entry.stored_bytes:
-                    raise ArchiveInvalid("a PAX header gives an entry another size than its own")
                 yield from self._read_content(entry.stored_bytes)
                 rest = 0
             else:
@@ -140,10 +139,12 @@ class ArchiveReader:
         records = parse_records((yield from self._read_extension(header)))
         block = yield from self._read_header(is_due=True)
         assert block is not None
-        entry, fragments = yield from self._read_gnu_map(parse_entry(block), block)
-        entry = apply_records(entry, records)
+        own, fragments = yield from self._read_gnu_map(parse_entry(block), block)
+        entry = apply_records(own, records)
         form = find_sparse_form(records)
         if form is None:
+            if entry.size != own.size:
+                raise ArchiveInvalid("a PAX header gives an entry another size than its own header")
             return entry, fragments
         if fragments is not None:
             raise ArchiveInvalid("a sparse file has two maps")

@@ -344,6 +344,7 @@ REFUSED = [
     ("a number in PAX past 64 bits", pax((b"gid", b"9" * 20)) + ONE + END, "number"),
     ("a time in PAX that is none", pax((b"atime", b"1.x")) + ONE + END, "time"),
     ("a record without a length", entry(b"x", b"path=a\n", typeflag=b"x") + ONE + END, "length"),
+    ("a second record without a length", entry(b"x", b"9 path=a\n\0", typeflag=b"x"), "length"),
     ("a record past the end", entry(b"x", b"99 path=a\n", typeflag=b"x") + ONE + END, "length"),
     ("a record without a value", entry(b"x", b"8 path \n", typeflag=b"x") + ONE + END, "value"),
     ("a PAX header before nothing", pax((b"uid", b"1")) + END, "nothing"),
@@ -468,6 +469,18 @@ def test_the_fraction_of_a_time_does_not_count() -> None:
     whole, more = (pax((b"mtime", value)) + ONE for value in (b"12", b"12.987654321012"))
     assert sum_of(more, V0) == sum_of(whole, V0)
     assert sum_of(whole, V0) != sum_of(ONE, V0)
+
+
+def test_a_mode_of_many_digits_counts_only_in_an_entry_itself() -> None:
+    mode = b"\x80\0\0\0\x40\0\0\0"
+    content = record(b"uname", b"who")
+    one, other = (
+        sum_of(entry(b"x", content, typeflag=b"x", mode=mode) + ONE)
+        for mode in (b"0000644\0", mode)
+    )
+    assert one == other
+    with pytest.raises(ArchiveInvalid, match="mode"):
+        sum_of(pax((b"uname", b"who")) + entry(b"a.txt", mode=mode))
 
 
 def test_of_two_long_names_the_first_counts() -> None:

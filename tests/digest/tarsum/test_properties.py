@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from core.digest.tarsum import TarsumHasher
 from core.errors import ArchiveInvalid, ArchiveTruncated
-from tests.digest.tarsum.archives import END, V0, V1, entry, pax, sum_of, with_checksum
+from tests.digest.tarsum.archives import END, V0, V1, entry, pax, record, sum_of, with_checksum
+from tests.digest.tarsum.test_sparse import (
+    EXPANDED,
+    FORM_0_0,
+    FORM_0_1,
+    FORM_1_0,
+    FRAGMENTS,
+    MAP_1_0,
+    STORED,
+    extension,
+    gnu_header,
+)
 
 __all__: list[str] = []
 
@@ -178,11 +189,41 @@ def test_any_bytes_have_a_sum_or_are_refused(content: bytes) -> None:
     sum_or_refusal(content)
 
 
-@given(records=st.binary(max_size=600))
-def test_any_records_of_a_header_are_read_or_refused(records: bytes) -> None:
-    sum_or_refusal(entry(b"x", records, typeflag=b"x") + entry(b"a") + END)
+@given(good=st.sampled_from([b"", record(b"path", b"a"), record(b"uid", b"1")]), more=st.binary())
+def test_any_records_of_a_header_are_read_or_refused(good: bytes, more: bytes) -> None:
+    sum_or_refusal(entry(b"x", good + more, typeflag=b"x") + entry(b"a") + END)
 
 
 @given(block=st.binary(min_size=512, max_size=512), rest=st.binary(max_size=1600))
 def test_any_header_with_a_right_checksum_is_read_or_refused(block: bytes, rest: bytes) -> None:
     sum_or_refusal(with_checksum(block) + rest)
+
+
+STRANGE = [
+    pax((b"path", b"p" * 200), (b"size", b"5"), (b"SCHILY.xattr.user.a", b"1"))
+    + entry(b"a", b"12345"),
+    entry(b"L", b"long\0", typeflag=b"L") + entry(b"K", b"link\0", typeflag=b"K") + entry(b"a"),
+    FORM_0_0 + entry(b"h", STORED),
+    FORM_0_1 + entry(b"h", STORED),
+    FORM_1_0 + entry(b"h", MAP_1_0 + STORED),
+    gnu_header(FRAGMENTS, len(EXPANDED), len(STORED), is_extended=True)
+    + extension(())
+    + entry(b"", STORED),
+]
+BYTES = st.one_of(st.integers(0, 255), st.sampled_from(b"\x00\x80\xff19xLKSg =,\n"))
+
+
+@given(
+    archive=st.sampled_from(STRANGE),
+    changes=st.lists(st.tuples(st.integers(0, 4095), BYTES), min_size=1, max_size=4),
+)
+def test_any_change_of_a_strange_archive_is_read_or_refused(
+    archive: bytes, changes: Sequence[tuple[int, int]]
+) -> None:
+    changed = bytearray(archive + END)
+    for place, value in changes:
+        changed[place % len(archive)] = value
+    for start in range(0, len(archive), 512):
+        if archive[start + 257 : start + 262] == b"ustar":
+            changed[start : start + 512] = with_checksum(changed[start : start + 512])
+    sum_or_refusal(bytes(changed))

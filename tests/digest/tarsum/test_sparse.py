@@ -155,6 +155,11 @@ BAD = [
     ("out of order", gnu_header(((1504, 4), (1000, 4)), len(EXPANDED), 8) + padded(STORED)),
     ("out of order", gnu_header(((0, 4), (2, 4)), len(EXPANDED), 8) + padded(STORED)),
     ("beyond its end", gnu_header(((1000, 4),), 1003, 4) + padded(b"data")),
+    (
+        "another size",
+        pax((b"size", b"1")) + gnu_header(FRAGMENTS, len(EXPANDED), 8) + padded(STORED),
+    ),
+    ("another size", pax((b"size", b"9999")) + gnu_header(FRAGMENTS, len(EXPANDED), 8)),
     ("has less", gnu_header(((0, 9),), 9, 8) + padded(STORED)),
     ("zeros|holes", gnu_header((), MAX_HOLE_BYTES + 1, 0)),
     ("two maps", FORM_0_1 + gnu_header(FRAGMENTS, len(EXPANDED), 8) + padded(STORED)),
