@@ -41,6 +41,7 @@ from core.errors import (
     PaginationInvalid,
     RangeInvalid,
     RegistryError,
+    Schema1Refused,
     SizeInvalid,
     StorageFull,
     TagInvalid,
@@ -140,6 +141,12 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     PreconditionFailed: ErrorKind(412, "UNSUPPORTED", "the precondition failed"),
     RangeInvalid: ErrorKind(416, "RANGE_INVALID", "invalid content range"),
     RangeNotSatisfiable: ErrorKind(416, "RANGE_INVALID", "the range cannot be satisfied"),
+    Schema1Refused: ErrorKind(
+        # Many clients show nothing but this.
+        400,
+        "MANIFEST_INVALID",
+        "images of schema 1 are refused by the setting manifests.schema1",
+    ),
     SizeInvalid: ErrorKind(400, "SIZE_INVALID", "provided length did not match content length"),
     StorageFull: ErrorKind(507, "UNAVAILABLE", "the storage is full"),
     TagInvalid: ErrorKind(400, "TAG_INVALID", "invalid tag"),

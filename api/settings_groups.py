@@ -227,6 +227,12 @@ class ManifestsSettings(Group):
         json_schema_extra=about(unit="", off="unset"),
     )
 
+    @field_validator("schema1_key_file", mode="before")
+    @classmethod
+    def _check_key_file(cls, value: object) -> object:
+        # The text of a variable that is set to nothing.
+        return None if value == "" else value
+
 
 class DeleteSettings(Group):
     """Whether clients may delete."""

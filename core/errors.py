@@ -16,6 +16,7 @@
     ├── RangeInvalid              a chunk that does not start where the upload ends
     ├── ManifestUnknown
     ├── ManifestInvalid
+    │   └── Schema1Refused        a signed image, which the settings do not take
     ├── ManifestTooLarge
     ├── ManifestBlobUnknown
     ├── ManifestUnverified        a signature that is missing, malformed or not good
@@ -74,6 +75,7 @@ __all__ = [
     "PathNotFound",
     "RangeInvalid",
     "RegistryError",
+    "Schema1Refused",
     "SizeInvalid",
     "StorageFull",
     "TagImmutable",
@@ -233,6 +235,17 @@ class ManifestInvalid(RegistryError):
         self, reason: str, *, field: str | None = None, expected: str | Sequence[str] | None = None
     ) -> None:
         super().__init__(reason, reason=reason, field=field, expected=expected)
+
+
+class Schema1Refused(ManifestInvalid):
+    """A signed image of schema 1, where the registry is set up not to take any."""
+
+    def __init__(self, *, expected: Sequence[str]) -> None:
+        super().__init__(
+            'images of schema 1 are refused: the setting manifests.schema1 is "refuse"',
+            field="mediaType",
+            expected=expected,
+        )
 
 
 class ManifestTooLarge(RegistryError):

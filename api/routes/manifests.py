@@ -54,8 +54,8 @@ from core.errors import (
     StorageFull,
     TagInvalid,
 )
-from core.manifest import DOCKER_MANIFEST, OCI_MANIFEST, Manifest, parse_manifest
-from core.manifest.schema1 import SignedManifest, is_signed_image
+from core.manifest import Manifest, parse_manifest
+from core.manifest.schema1 import VAGUE_MEDIA_TYPES, SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -76,13 +76,8 @@ IfNoneMatch = Annotated[
     str | None, Header(description="Pull only what has not this ETag.", examples=[ETAG.example])
 ]
 
-Accept = Annotated[
-    str | None,
-    Header(
-        description="Types of manifests that the client understands.",
-        examples=[f"{OCI_MANIFEST}, {DOCKER_MANIFEST}"],
-    ),
-]
+# By the rules of OpenAPI it is no parameter: the contract tells it with the content.
+Accept = Annotated[str | None, Header(include_in_schema=False)]
 
 _FIELDS = (DIGEST_OF_CONTENT, ETAG, VARY)
 _PUSHED = (DIGEST_OF_CONTENT, SUBJECT, TAGS)
@@ -259,7 +254,7 @@ async def delete_manifest(
 
 
 async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
-    if len(payload) <= _INLINE_BYTES:
+    if len(payload) <= _INLINE_BYTES or media_type not in VAGUE_MEDIA_TYPES:
         return is_signed_image(payload, media_type)
     return await to_thread.run_sync(is_signed_image, payload, media_type)
 

@@ -30,7 +30,7 @@ MANIFEST_MEDIA_TYPES = (
     DOCKER_MANIFEST_LIST,
     OCI_ARTIFACT,
 )
-"""The types that can be pushed."""
+"""The types that can be pushed, whatever the settings say."""
 
 DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 _OCI_NON_DISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar"

@@ -7,6 +7,7 @@ and the manifest by its own digest, can be asked for.
 from collections.abc import Iterable, Sequence
 
 from anyio import Lock, to_thread
+from pydantic import ValidationError
 
 from core.digest import Digest
 from core.drivers import Change, StorageDriver
@@ -26,6 +27,7 @@ from core.manifest.schema1 import (
     EMPTY_LAYER_DIGEST,
     SCHEMA1_MEDIA_TYPES,
     ImageFormat,
+    ImagePlan,
     UnpackedLayer,
     make_payload,
     plan_image,
@@ -124,7 +126,7 @@ class Conversions:
             found = await self._find_converted(link_path)
             if found is not None:
                 return found
-            plan = plan_image(SignedImage.model_validate_json(manifest.payload))
+            plan = await to_thread.run_sync(_plan, manifest.payload)
             layers, changes = await self._unpack(plan.layers)
             config = plan.config(layers)
             payload = plan.manifest(config, layers, image_format)
@@ -141,7 +143,7 @@ class Conversions:
 
     async def _find_image(self, manifest: StoredManifest, tag: Tag) -> Manifest | StoredManifest:
         """Return the image that there is one for the platform of, or that it is itself."""
-        parsed = _parse(manifest)
+        parsed = await to_thread.run_sync(_parse, manifest)
         if isinstance(parsed.document, ImageIndex | DockerManifestList):
             unknown = ManifestUnknown(name=str(self._name), reference=str(tag))
             for child in parsed.document.manifests:
@@ -150,7 +152,7 @@ class Conversions:
                     found = await self._manifests.get(child.digest)
                     if found.media_type in SCHEMA1_MEDIA_TYPES:
                         return found
-                    parsed = _parse(found)
+                    parsed = await to_thread.run_sync(_parse, found)
                     break
             else:
                 raise unknown
@@ -221,6 +223,15 @@ class Conversions:
             source = paths.blob_data(layer.identity)
             await self._driver.copy(source, paths.blob_data(unpacked.digest))
         return (link(paths.layer_link(self._name, unpacked.digest), unpacked.digest),)
+
+
+def _plan(payload: bytes) -> ImagePlan:
+    try:
+        document = SignedImage.model_validate_json(payload)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise ManifestInvalid(f"what is stored is not an image of schema 1: {reason}") from None
+    return plan_image(document)
 
 
 def _parse(manifest: StoredManifest) -> Manifest:

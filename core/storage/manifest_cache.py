@@ -23,7 +23,8 @@ class StoredManifest:
     """A manifest as it is served.
 
     Attributes:
-        payload: the bytes that were pushed.
+        payload: the bytes that were pushed; in the cache, those of an image of schema 1 are without
+            its signatures.
         media_type: the type they were pushed with.
         digest: under which the repository has them.
     """

@@ -103,7 +103,8 @@ class ManifestService:
         """Return the image of schema 1 that `content` is, verified, ready to be put.
 
         Raises:
-            ManifestInvalid: such images are refused, or it is none.
+            Schema1Refused: such images are not taken here.
+            ManifestInvalid: it is none.
             ManifestFaults: several things are wrong; a single fault is raised as itself.
         """
         sparse = self._missing_references == "accept"

@@ -24,17 +24,17 @@
         │   ├── data                                      the bytes received so far
         │   ├── startedat                                 RFC 3339, whole seconds, UTC
         │   └── hashstates/<algorithm>/<offset>           the running hash of so many bytes
-        ├── _converted/<algorithm>/<encoded>/<format>/link  what an image of schema 1 became
+        ├── _converted/<algorithm>/<encoded>/<format>/link
+        │                                                 what an image of schema 1 became
         └── _referrers/<segment id>                       which manifest has which subject
 
 `<algorithm>` is `sha256` and the like, or `tarsum/<version>/<hash>`: links to layers that are named
 by tarsum, and the blobs of stores from before SHA-256 named them.
 
-The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`
-and `_referrers` are ours: the incumbent looks into `blobs` and `repositories` alone, and skips
-directories of a repository whose names begin with an underscore that it does not know, such as
-`_converted`. A link is
-a file whose whole content is a digest.
+The layout is that of `docker/distribution`, so that both can work on one store. Only `_moorage`,
+`_converted` and `_referrers` are ours: the incumbent looks into `blobs` and `repositories` alone,
+and skips directories of a repository whose names begin with an underscore that it does not know. A
+link is a file whose whole content is a digest.
 """
 
 import re

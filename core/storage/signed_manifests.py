@@ -12,7 +12,7 @@ from anyio import Lock, to_thread
 
 from core.digest import Digest
 from core.drivers import Change, StorageDriver
-from core.errors import ManifestBlobUnknown, ManifestInvalid, RegistryError
+from core.errors import ManifestBlobUnknown, RegistryError, Schema1Refused
 from core.manifest import DOCKER_MANIFEST_V1_SIGNED, MANIFEST_MEDIA_TYPES
 from core.manifest.faults import raise_faults
 from core.manifest.schema1 import SignedManifest, join, read_signed_manifest
@@ -74,17 +74,13 @@ class SignedManifests:
             sparse: whether layers may be missing.
 
         Raises:
-            ManifestInvalid: images of schema 1 are refused.
+            Schema1Refused: images of schema 1 are not taken here.
             ManifestFaults: several things are wrong; a single fault is raised as itself: one of
                 ManifestInvalid, ManifestUnverified, NameInvalid, TagInvalid, DigestInvalid,
                 DigestMismatch, ManifestBlobUnknown.
         """
         if self._support.mode == "refuse":
-            raise ManifestInvalid(
-                "images of schema 1 are not taken here: the setting manifests.schema1 is refuse",
-                field="mediaType",
-                expected=MANIFEST_MEDIA_TYPES,
-            )
+            raise Schema1Refused(expected=MANIFEST_MEDIA_TYPES)
 
         def parse() -> SignedManifest:
             if isinstance(reference, Tag):

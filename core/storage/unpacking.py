@@ -18,6 +18,9 @@ _GZIP_WINDOW = 31
 _OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz", b"BZh": "bzip2"}
 _PIECE_BYTES = 1024 * 1024
 
+_MAX_UNPACKED_BYTES = 64 * 1024**3
+"""A thousandth of it is enough to push, and unpacking it takes some minutes."""
+
 
 async def unpack(layer: Layer) -> UnpackedLayer:
     """Return what reading all of a layer tells: an archive, by itself or in gzip.
@@ -40,6 +43,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self._size = 0
+        self._unpacked_size = 0
         self._stored = hashlib.sha256()
         self._unpacked = hashlib.sha256()
         self._packed: bool | None = None
@@ -80,7 +84,13 @@ class _Reading:
             while rest:
                 if self._member is None:
                     self._member = zlib.decompressobj(_GZIP_WINDOW)
-                self._unpacked.update(self._member.decompress(rest, _PIECE_BYTES))
+                piece = self._member.decompress(rest, _PIECE_BYTES)
+                self._unpacked.update(piece)
+                self._unpacked_size += len(piece)
+                if self._unpacked_size > _MAX_UNPACKED_BYTES:
+                    raise ManifestInvalid(
+                        f"a layer unpacks to more than {_MAX_UNPACKED_BYTES} bytes"
+                    )
                 rest = self._member.unconsumed_tail
                 if self._member.eof:
                     # Several members stand for the archives in them one behind the other.

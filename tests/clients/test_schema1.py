@@ -11,8 +11,8 @@ from pydantic_core import from_json
 
 from core.manifest.schema1 import split
 from tests.clients.images import LayoutImage, build_image
-from tests.clients.incumbent import running_incumbent
-from tests.clients.programs import Programs
+from tests.clients.incumbent import collect_garbage, running_incumbent
+from tests.clients.programs import ProgramFailed, Programs
 from tests.clients.pushing import connected
 from tests.live import Service, running_registry
 
@@ -168,3 +168,56 @@ def test_the_incumbent_and_the_registry_convert_an_image_to_the_same_payload(
         ]
         for layer in from_json(signed[0].payload)["fsLayers"]:
             assert ours.head(f"/v2/{team}/image/blobs/{layer['blobSum']}").status_code == 200
+
+
+def test_a_push_that_is_refused_says_which_setting_it_is(
+    registry: Service, team: str, programs: Programs
+) -> None:
+    image = build_image(programs)
+    with pytest.raises(ProgramFailed, match=r"manifests\.schema1"):
+        programs.copy(
+            image.reference, f"docker://{registry.host}/{team}/image:1", "--format", "v2s1"
+        )
+
+
+@pytest.mark.needs("docker-registry")
+@pytest.mark.parametrize("flags", [(), ("--delete-untagged",)], ids=["tagged", "all"])
+def test_garbage_collection_of_the_incumbent_takes_signatures_and_nothing_else(
+    tmp_path: Path, programs: Programs, flags: tuple[str, ...]
+) -> None:
+    image = build_image(programs)
+    root = tmp_path / "store"
+    with (
+        running_registry(tmp_path, root=root, MOORAGE_MANIFESTS__SCHEMA1="convert") as service,
+        connected(service.url) as client,
+    ):
+        for tag, form in (("old", "v2s1"), ("new", "v2s2")):
+            name = f"docker://{service.host}/team/image:{tag}"
+            programs.copy(image.reference, name, "--format", form)
+        pulls = [("old", SIGNED), ("old", OCI), ("new", SIGNED)]
+
+        def pull(tag: str, accept: str) -> httpx.Response:
+            answer = client.get(f"/v2/team/image/manifests/{tag}", headers={"Accept": accept})
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        before = [pull(*one) for one in pulls]
+        collect_garbage(tmp_path, root, *flags)
+        after = [pull(*one) for one in pulls]
+        digests = [
+            [answer.headers["Docker-Content-Digest"] for answer in answers]
+            for answers in (before, after)
+        ]
+        assert digests[0] == digests[1]
+        assert [answer.content for answer in before[1:]] == [answer.content for answer in after[1:]]
+        keys = [
+            {signature.key.key_id for signature in split(answer.content).signatures}
+            for answer in (before[0], after[0], after[2])
+        ]
+        assert keys[0] != keys[1] == keys[2]
+        for answer in after:
+            document = from_json(answer.content)
+            blobs = [layer["digest"] for layer in document.get("layers", ())]
+            blobs += [layer["blobSum"] for layer in document.get("fsLayers", ())]
+            for digest in blobs:
+                assert client.get(f"/v2/team/image/blobs/{digest}").status_code == 200

@@ -22,7 +22,15 @@ from core.manifest import (
     parse_manifest,
 )
 from core.manifest.schema1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, ImageFormat, split
-from core.storage import Conversions, Registry, Repository, RepositoryName, StoredManifest, Tag
+from core.storage import (
+    Conversions,
+    Registry,
+    Repository,
+    RepositoryName,
+    StoredManifest,
+    Tag,
+    unpacking,
+)
 from tests.manifest.schema1.signing import image, sign
 from tests.storage.pushing import all_files, push_blob, read_layer
 
@@ -191,6 +199,17 @@ async def test_a_layer_that_cannot_be_unpacked_leaves_nothing_behind(
     with pytest.raises(ManifestInvalid):
         await conversions(repository).to_image(signed, "oci")
     assert await all_files(driver) == before
+
+
+async def test_a_layer_that_unpacks_to_too_much_is_refused(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = await push_signed(repository, PACKED)
+    monkeypatch.setattr(unpacking, "_MAX_UNPACKED_BYTES", len(PLAIN) - 1)
+    with pytest.raises(ManifestInvalid):
+        await conversions(repository).to_image(signed, "oci")
+    monkeypatch.setattr(unpacking, "_MAX_UNPACKED_BYTES", len(PLAIN))
+    await conversions(repository).to_image(signed, "oci")
 
 
 async def test_a_layer_that_is_damaged_is_not_made_part_of_another_image(

@@ -17,6 +17,7 @@ from core.errors import (
     ManifestUnverified,
     NameInvalid,
     RegistryError,
+    Schema1Refused,
     TagInvalid,
 )
 from core.manifest import DOCKER_MANIFEST_V1_SIGNED
@@ -159,6 +160,9 @@ async def test_a_manifest_without_signatures_gets_one_that_stays_the_same(
     # Another process over the store, which has to find the key.
     again = Registry(driver).repository(NAME)
     assert (await again.manifests.get(V1)).payload == first
+    # Of making the key nothing is left but the key.
+    ours = [path for path in await all_files(driver) if "/_moorage/" in path]
+    assert ours == [f"{ROOT}/_moorage/schema1/key.pem"]
     own = PrivateKey(RS.private)
     given = Registry(driver, schema1_key=own).repository(NAME)
     [signature] = split((await given.manifests.get(V1)).payload).signatures
@@ -295,7 +299,7 @@ async def test_pushes_are_refused_unless_the_setting_allows_them_and_pulls_are_n
     await push(repository, document)
     refusing = Registry(driver).repository(NAME)
     [fault] = await faults_of(refusing, document)
-    assert isinstance(fault, ManifestInvalid)
+    assert isinstance(fault, Schema1Refused)
     assert "manifests.schema1" in fault.message
     assert (await refusing.manifests.get(V1)).payload == document
 

@@ -26,7 +26,13 @@ from core.manifest.schema1.signatures import Signature
 from core.manifest.schema1.signed_json import MAX_INDENT, find_indent, shown_faults, split
 from core.manifest.strict_json import parse_strictly
 
-__all__ = ["SCHEMA1_MEDIA_TYPES", "SignedManifest", "is_signed_image", "read_signed_manifest"]
+__all__ = [
+    "SCHEMA1_MEDIA_TYPES",
+    "VAGUE_MEDIA_TYPES",
+    "SignedManifest",
+    "is_signed_image",
+    "read_signed_manifest",
+]
 
 SCHEMA1_MEDIA_TYPES = frozenset({DOCKER_MANIFEST_V1, DOCKER_MANIFEST_V1_SIGNED})
 """The types of such manifests. Which of them a client names makes no difference."""
@@ -34,8 +40,8 @@ SCHEMA1_MEDIA_TYPES = frozenset({DOCKER_MANIFEST_V1, DOCKER_MANIFEST_V1_SIGNED})
 _MAX_TOLD = 256
 """Characters of a wrong name or tag that an error tells."""
 
-_UNTOLD = (None, "application/json")
-"""Clients of that time sent such manifests as plain JSON."""
+VAGUE_MEDIA_TYPES = frozenset({None, "application/json"})
+"""What is sent as one of these has to be looked at: clients of that time called it plain JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,7 @@ def is_signed_image(content: bytes, media_type: str | None) -> bool:
     """
     if media_type in SCHEMA1_MEDIA_TYPES:
         return True
-    if media_type not in _UNTOLD:
+    if media_type not in VAGUE_MEDIA_TYPES:
         return False
     return detect_media_type(content) in SCHEMA1_MEDIA_TYPES
 
