@@ -22,6 +22,7 @@ from api.exchange import find_exchange
 from api.headers import API_VERSION, format_received
 from api.models import ErrorItem, ErrorList
 from core.errors import (
+    BlobTooLarge,
     BlobUnknown,
     DigestInvalid,
     DriverError,
@@ -48,6 +49,7 @@ __all__ = [
     "ERROR_TABLE",
     "UNEXPECTED",
     "BodyOverdue",
+    "BodyTooSlow",
     "ErrorBoundary",
     "ErrorKind",
     "PreconditionFailed",
@@ -66,6 +68,15 @@ class BodyOverdue(RegistryError):
     def __init__(self, timeout_seconds: float) -> None:
         reason = "nothing came for longer than the registry waits"
         super().__init__(reason, reason=reason, timeout_seconds=int(timeout_seconds))
+
+
+class BodyTooSlow(BodyOverdue):
+    """A client that takes too long for the body of its request, though it is not silent."""
+
+    def __init__(self, *, seconds: int, received_bytes: int) -> None:
+        super().__init__(0)
+        reason = "the body comes slower than the registry waits for it"
+        self.detail = {"reason": reason, "seconds": seconds, "received_bytes": received_bytes}
 
 
 class RangeNotSatisfiable(RegistryError):
@@ -104,6 +115,7 @@ class ErrorKind:
 
 
 ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
+    BlobTooLarge: ErrorKind(413, "SIZE_INVALID", "blob too large"),
     BlobUnknown: ErrorKind(404, "BLOB_UNKNOWN", "blob unknown to registry"),
     BodyOverdue: ErrorKind(408, "REQUEST_TIMEOUT", "the request body took too long"),
     DigestInvalid: ErrorKind(

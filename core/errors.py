@@ -8,6 +8,7 @@
     ├── NameInvalid               (also ValueError)
     ├── NameUnknown
     ├── TagInvalid                (also ValueError)
+    ├── BlobTooLarge
     ├── BlobUnknown
     ├── UploadUnknown
     ├── UploadBusy                another request is writing this upload now
@@ -37,6 +38,7 @@ the distribution spec and a status.
 from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "BlobTooLarge",
     "BlobUnknown",
     "DigestInvalid",
     "DigestMismatch",
@@ -134,6 +136,13 @@ class TagInvalid(RegistryError, ValueError):
 
     def __init__(self, tag: str, reason: str) -> None:
         super().__init__(reason, tag=tag, reason=reason)
+
+
+class BlobTooLarge(RegistryError):
+    """A blob over the size limit."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"blobs are limited to {limit} bytes", limit=limit)
 
 
 class BlobUnknown(RegistryError):

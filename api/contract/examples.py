@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from api.errors import BodyOverdue, PreconditionFailed, RangeNotSatisfiable, TooManyTags
 from core.errors import (
+    BlobTooLarge,
     BlobUnknown,
     DigestMismatch,
     DriverUnavailable,
@@ -86,6 +87,7 @@ MANIFESTS: Mapping[str, Mapping[str, object]] = {
 """A manifest of each type that can be pushed."""
 
 _EXAMPLES: tuple[RegistryError, ...] = (
+    BlobTooLarge(limit=10 * 1024**3),
     BlobUnknown(digest=DIGEST, name=NAME),
     BodyOverdue(60),
     DigestMismatch(expected=DIGEST, actual=_OTHER_DIGEST),

@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
+from api.body_limits import BodyLimits
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -155,9 +156,13 @@ async def put_manifest(
         raise TooManyTags(limit=settings.manifests.max_tags_per_push)
     extra_tags = [Tag.parse(text) for text in tag]
     payload = await read_body(
-        request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
+        request,
+        settings.manifests.max_bytes,
+        settings.uploads.body_timeout_seconds,
+        BodyLimits.of_document(settings.uploads),
     )
-    manifest = await _parse(payload, parse_media_type(content_type), reference)
+    media_type, max_depth = parse_media_type(content_type), settings.manifests.max_depth
+    manifest = await _parse(payload, media_type, reference, max_depth)
     tags = [reference, *extra_tags] if isinstance(reference, Tag) else extra_tags
     await repository.manifests.put(manifest, list(dict.fromkeys(tags)))
     headers = {
@@ -193,19 +198,23 @@ async def delete_manifest(repository: CurrentRepository, reference: ManifestRefe
     return Response(status_code=202, headers=API_VERSION)
 
 
-async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
+async def _parse(
+    payload: bytes, media_type: str | None, reference: Reference, max_depth: int
+) -> Manifest:
     if len(payload) <= _INLINE_BYTES:
-        return _parse_verified(payload, media_type, reference)
-    return await to_thread.run_sync(_parse_verified, payload, media_type, reference)
+        return _parse_verified(payload, media_type, reference, max_depth)
+    return await to_thread.run_sync(_parse_verified, payload, media_type, reference, max_depth)
 
 
-def _parse_verified(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
+def _parse_verified(
+    payload: bytes, media_type: str | None, reference: Reference, max_depth: int
+) -> Manifest:
     if isinstance(reference, Tag):
-        return parse_manifest(payload, media_type, Digest.of(payload))
+        return parse_manifest(payload, media_type, Digest.of(payload), max_depth=max_depth)
     actual = Digest.of(payload, reference.algorithm)
     if actual != reference:
         raise DigestMismatch(expected=str(reference), actual=str(actual))
-    return parse_manifest(payload, media_type, actual)
+    return parse_manifest(payload, media_type, actual, max_depth=max_depth)
 
 
 def _fields_of(digest: str) -> dict[str, str]:

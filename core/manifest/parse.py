@@ -69,6 +69,9 @@ _FOREIGN_MEMBERS: Mapping[type[ManifestDocument], tuple[str, ...]] = {
 _MAX_FAULTS = 100
 """Of one manifest, this many faults are told."""
 
+_MAX_DEPTH = 64
+"""Real manifests have five levels."""
+
 _MAX_PARTS = 80_000
 """4 MiB of descriptors, the shortest that are valid, have fewer."""
 
@@ -131,7 +134,9 @@ class Manifest:
         return self.document.subject
 
 
-def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Manifest:
+def parse_manifest(
+    payload: bytes, media_type: str | None, digest: Digest, *, max_depth: int = _MAX_DEPTH
+) -> Manifest:
     """Return the manifest that `payload` is, if nothing in it contradicts itself.
 
     Args:
@@ -139,6 +144,7 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
         media_type: what the client says they are, without parameters; None if it says nothing,
             and then the document's own `mediaType` counts.
         digest: of the payload; it is not computed again.
+        max_depth: how deep objects and lists may be nested, the document itself included.
 
     Raises:
         ManifestInvalid: the payload is no JSON object, is nested too deep, or its type cannot be
@@ -158,7 +164,7 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
     try:
         # The models let NaN and infinities pass in members that they do not know. These are no
         # JSON, and clients could not read the manifest again.
-        _check_volume(from_json(payload, allow_inf_nan=False))
+        _check_volume(from_json(payload, allow_inf_nan=False), max_depth)
     except ValueError as error:
         raise _not_json(str(error)) from None
     try:
@@ -201,26 +207,33 @@ def _raise_all(faults: list[RegistryError], total: int) -> None:
         raise ManifestFaults(faults)
 
 
-def _check_volume(document: object) -> None:
-    """Refuse a document with more parts than a manifest of its size can need.
+def _check_volume(document: object, max_depth: int) -> None:
+    """Refuse a document that is nested too deep, or has more parts than its size can need.
 
     Each part may be a fault, and millions of them would keep the process busy for seconds.
 
     Raises:
-        ManifestInvalid: there are too many lists, objects, numbers and entries of lists.
+        ManifestInvalid: it is, or there are too many lists, objects, numbers and entries of lists.
     """
-    parts = 0
-    waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        children = value.values() if isinstance(value, dict) else value
-        in_list = isinstance(value, list)
-        for child in children if isinstance(children, Iterable) else ():
-            parts += in_list or not isinstance(child, str)
-            if isinstance(child, dict | list):
-                waiting.append(child)
-            if parts > _MAX_PARTS:
-                raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
+    parts = depth = 0
+    level = [document]
+    while level:
+        depth += 1
+        if depth > max_depth:
+            raise ManifestInvalid(
+                f"the manifest is nested too deep: more than {max_depth} objects and lists"
+            )
+        below: list[object] = []
+        for value in level:
+            children = value.values() if isinstance(value, dict) else value
+            in_list = isinstance(value, list)
+            for child in children if isinstance(children, Iterable) else ():
+                parts += in_list or not isinstance(child, str)
+                if isinstance(child, dict | list):
+                    below.append(child)
+                if parts > _MAX_PARTS:
+                    raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
+        level = below
 
 
 def _not_json(reason: str) -> ManifestInvalid:
