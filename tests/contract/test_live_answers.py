@@ -76,6 +76,7 @@ def _touring(folder: Path, name: str, **settings: str) -> Iterator[_Tour]:
         yield _Tour(service, folder / name, client)
 
 
+@pytest.mark.timeout(60)
 def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
     tmp_path: Path,
 ) -> None:

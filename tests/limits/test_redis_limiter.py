@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
-from anyio import create_task_group, sleep
+from anyio import CancelScope, create_task_group, sleep
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
@@ -155,3 +155,13 @@ async def test_where_redis_is_full_everybody_is_let_in(
     with capture_logs() as lines:
         assert [await _wait_of(nodes[0]) for _ in range(10)] == [0] * 10
     assert "used memory > 'maxmemory'" in lines[0]["reason"]
+
+
+async def test_a_request_that_is_cancelled_leaves_all_the_same(
+    nodes: list[RedisLimiter],
+) -> None:
+    ticket = await nodes[0].enter("user:ann", is_upload=True)
+    with CancelScope() as scope:
+        scope.cancel()
+        await nodes[0].leave(ticket, 1500)
+    assert 49 <= await _wait_of(nodes[1]) <= 50
