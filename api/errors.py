@@ -25,6 +25,7 @@ from core.errors import (
     AccessDenied,
     AccessUnavailable,
     AuthenticationRequired,
+    BlobTooLarge,
     BlobUnknown,
     DigestInvalid,
     DriverError,
@@ -55,6 +56,7 @@ __all__ = [
     "ERROR_TABLE",
     "UNEXPECTED",
     "BodyOverdue",
+    "BodyTooSlow",
     "ErrorBoundary",
     "ErrorKind",
     "PreconditionFailed",
@@ -73,6 +75,15 @@ class BodyOverdue(RegistryError):
     def __init__(self, timeout_seconds: float) -> None:
         reason = "nothing came for longer than the registry waits"
         super().__init__(reason, reason=reason, timeout_seconds=int(timeout_seconds))
+
+
+class BodyTooSlow(BodyOverdue):
+    """A client that takes too long for the body of its request, though it is not silent."""
+
+    def __init__(self, *, seconds: int, received_bytes: int) -> None:
+        super().__init__(0)
+        reason = "the body comes slower than the registry waits for it"
+        self.detail = {"reason": reason, "seconds": seconds, "received_bytes": received_bytes}
 
 
 class RangeNotSatisfiable(RegistryError):
@@ -114,6 +125,7 @@ ERROR_TABLE: Mapping[type[RegistryError], ErrorKind] = {
     AccessDenied: ErrorKind(403, "DENIED", "requested access to the resource is denied"),
     AccessUnavailable: ErrorKind(503, "UNAVAILABLE", "access cannot be checked now; try again"),
     AuthenticationRequired: ErrorKind(401, "UNAUTHORIZED", "authentication required"),
+    BlobTooLarge: ErrorKind(413, "SIZE_INVALID", "blob too large"),
     BlobUnknown: ErrorKind(404, "BLOB_UNKNOWN", "blob unknown to registry"),
     BodyOverdue: ErrorKind(408, "REQUEST_TIMEOUT", "the request body took too long"),
     DigestInvalid: ErrorKind(

@@ -5,8 +5,9 @@ Server and application agree on it by an extension of ASGI. Where `scope["extens
 client may be silent (0 for no limit). The next `receive` fills it: its "http.request" comes when
 the block is full or the body has ended or broken off, and its "body" is a view of what came, in
 that block. Where the client was silent too long, the message has `"overdue": True`, and what came
-before the silence. The server forgets the block with that message. Without an offer, `receive` is
-what it always is.
+before the silence. A `BodyPace` may be given as well: a client that falls behind it is `"overdue"`
+too, and then the message also has `"behind": True`. The server forgets the block with that message.
+Without an offer, `receive` is what it always is.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from api.body_pace import BodyPace
 
 __all__ = ["EXTENSION", "SMALL_BYTES", "Connection", "RequestBlocks"]
 
@@ -73,14 +76,20 @@ class RequestBlocks(asyncio.BufferedProtocol):
         self._silence_seconds = 0.0
         self._last_byte_at = 0.0
         self._is_overdue = False
+        self._pace: BodyPace | None = None
+        self._is_behind = False
+        self._began_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # What the application calls.
 
-    def offer(self, block: memoryview, silence_seconds: float) -> None:
+    def offer(
+        self, block: memoryview, silence_seconds: float, pace: BodyPace | None = None
+    ) -> None:
         """Take a block, not empty, for the next call of `receive`."""
         self._offered = block
         self._silence_seconds = silence_seconds
+        self._pace = pace
 
     async def receive(self, receive: Receive) -> Message:
         """Return the next message of the request; `receive` does for what is not in blocks."""
@@ -100,6 +109,7 @@ class RequestBlocks(asyncio.BufferedProtocol):
         message = {"type": "http.request", "body": block[: self._filled], "more_body": more_body}
         if self._is_overdue:
             message["overdue"] = True
+            message["behind"] = self._is_behind
         if not more_body:
             self._stop_clock()
         return message
@@ -221,18 +231,27 @@ class RequestBlocks(asyncio.BufferedProtocol):
     # The clock runs on from block to block, as setting it anew for each would cost more.
 
     def _start_clock(self) -> None:
-        self._last_byte_at = self._connection.loop.time()
-        if self._timer is None and self._silence_seconds:
-            self._timer = self._connection.loop.call_later(self._silence_seconds, self._look)
+        self._began_at = self._last_byte_at = self._connection.loop.time()
+        if self._timer is None:
+            self._set_clock(self._silence_seconds or float("inf"))
+
+    def _set_clock(self, seconds: float) -> None:
+        if self._pace is not None:
+            seconds = min(seconds, self._pace.look_seconds)
+        if seconds < float("inf"):
+            self._timer = self._connection.loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         self._timer = None
         if self._block is None:
             # It is the application that lets the client wait.
             return
-        left = self._last_byte_at + self._silence_seconds - self._connection.loop.time()
-        if left > 0:
-            self._timer = self._connection.loop.call_later(left, self._look)
+        now = self._connection.loop.time()
+        left = self._last_byte_at + (self._silence_seconds or float("inf")) - now
+        pace = self._pace
+        self._is_behind = pace is not None and pace.is_behind(self._filled, now - self._began_at)
+        if left > 0 and not self._is_behind:
+            self._set_clock(left)
         else:
             self._is_overdue = True
             self._cycle.message_event.set()

@@ -14,7 +14,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import structlog
-from anyio import to_thread
 from uvicorn import Server
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.importer import import_from_string
@@ -34,10 +33,6 @@ APP_FACTORY = "api.app:create_app"
 
 _EXIT_MARGIN_SECONDS = 10
 """What a worker has beyond the shutdown timeout to close its store before it is killed."""
-
-_LOOK_SECONDS = 0.9
-"""So long after one look at the certificate's files uvicorn, which ticks once a second, has the
-next one made."""
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +66,6 @@ class ServiceConfig(GuardedConfig):
             timeout_graceful_shutdown=server.shutdown_timeout_seconds,
             headers=_headers(settings.tls),
             ssl_context_factory=_load_tls if settings.tls.is_on else None,
-            timeout_notify=_LOOK_SECONDS,
         )
         self.settings = settings
         self.app_factory = factory
@@ -182,8 +176,7 @@ def _load_tls(config: Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext
         configure_logging(config.settings.log)
         _log.error("cannot start", reason=str(error))
         raise SystemExit(STARTUP_FAILURE) from None
-    # What is asked of a file system may take its time.
-    config.callback_notify = functools.partial(to_thread.run_sync, certificates.look)
+    certificates.watch()
     return certificates.context
 
 

@@ -170,6 +170,26 @@ class UploadsSettings(Group):
         description="Longest silence of a client inside a request body; what arrived is kept.",
         json_schema_extra=about(unit="seconds", off="0 waits for ever"),
     )
+    max_bytes: int = Field(
+        0,
+        ge=0,
+        description="Largest blob that can be pushed; more is refused with 413.",
+        json_schema_extra=about(unit="bytes", off="`0`"),
+    )
+    max_seconds: int = Field(
+        0,
+        ge=0,
+        description="How long the body of one request may take, without the time that the store "
+        "takes; then it is refused with 408, and what arrived is kept.",
+        json_schema_extra=about(unit="seconds", off="`0`"),
+    )
+    min_bytes_per_second: int = Field(
+        64,
+        ge=0,
+        description="How fast the body of a request has to come, on average from its second "
+        "minute on; otherwise it is refused with 408, and what arrived is kept.",
+        json_schema_extra=about(unit="bytes per second", off="`0`"),
+    )
     purge_enabled: bool = Field(
         True,
         description="Whether uploads that clients have left unfinished are deleted by and by.",
@@ -200,6 +220,14 @@ class ManifestsSettings(Group):
         ge=1024,
         description="Largest manifest; more is refused with 413.",
         json_schema_extra=about(unit="bytes", off=""),
+    )
+    max_depth: int = Field(
+        64,
+        ge=8,
+        le=128,
+        description="How deep objects and lists in a manifest may be nested; more is refused "
+        "with 400.",
+        json_schema_extra=about(unit="levels", off=""),
     )
     missing_references: Literal["refuse", "accept"] = Field(
         "refuse",

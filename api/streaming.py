@@ -1,12 +1,15 @@
 """Bodies, in and out, in chunks and never whole."""
 
 from collections.abc import AsyncIterator, Callable
+from time import monotonic
 
 from anyio import CancelScope, create_task_group, fail_after
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from api.body_limits import NO_BODY_LIMITS, BodyLimits
+from api.body_pace import BodyPace
 from api.cycle import ZERO_COPY
 from api.errors import BodyOverdue
 from api.prepared import PreparedHeaders, PreparedResponse
@@ -33,35 +36,62 @@ class IncomingBody(AsyncIterator[bytes]):
 
     Each call may raise:
         ClientDisconnect: the client hung up before the body's end.
-        BodyOverdue: it was silent too long.
+        BodyOverdue: it was silent too long, or fell behind the pace.
+        BlobTooLarge: more has come than may; no more was read than the first bytes of that.
     """
 
-    def __init__(self, request: Request, timeout_seconds: float) -> None:
+    def __init__(
+        self, request: Request, timeout_seconds: float, limits: BodyLimits = NO_BODY_LIMITS
+    ) -> None:
         """Take in the body of `request`, which nobody has read yet.
 
         The longest silence of the client is `timeout_seconds`; 0 is no limit.
         """
         self._receive = request.receive
         self._timeout_seconds = timeout_seconds
+        self._pace = limits.pace
+        self._limits = limits
+        self._received = 0
         self._ended = False
 
     async def __anext__(self) -> bytes:
         """Return the next chunk, which is not empty."""
         while not self._ended:
-            try:
-                with fail_after(self._timeout_seconds or None):
-                    chunk = self._take(await self._receive())
-            except TimeoutError:
-                raise BodyOverdue(self._timeout_seconds) from None
+            chunk = await (self._next() if self._pace is None else self._next_in_pace(self._pace))
             if chunk:
                 return bytes(chunk)
         raise StopAsyncIteration
+
+    async def _next(self) -> bytes | memoryview:
+        try:
+            with fail_after(self._timeout_seconds or None):
+                return self._take(await self._receive())
+        except TimeoutError:
+            raise self._overdue() from None
+
+    async def _next_in_pace(self, pace: BodyPace) -> bytes | memoryview:
+        began_at = monotonic()
+        try:
+            with fail_after(pace.patience(self._timeout_seconds)):
+                chunk = self._take(await self._receive())
+        except TimeoutError:
+            pace.add(0, monotonic() - began_at)
+            raise (pace.fault() if pace.is_behind() else self._overdue()) from None
+        pace.add(len(chunk), monotonic() - began_at)
+        if not self._ended and pace.is_behind():
+            raise pace.fault()
+        return chunk
+
+    def _overdue(self) -> BodyOverdue:
+        return BodyOverdue(self._timeout_seconds)
 
     def _take(self, message: Message) -> bytes | memoryview:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._ended = not message.get("more_body", False)
         chunk: bytes | memoryview = message.get("body", b"")
+        self._received += len(chunk)
+        self._limits.check(self._received)
         return chunk
 
 
@@ -72,52 +102,74 @@ class IncomingBlocks(IncomingBody):
         self,
         request: Request,
         timeout_seconds: float,
-        offer: Callable[[memoryview, float], None],
+        offer: Callable[[memoryview, float, BodyPace | None], None],
+        limits: BodyLimits = NO_BODY_LIMITS,
     ) -> None:
         """Prepare the same; `offer` is that of the extension in `api/request_body.py`."""
-        super().__init__(request, timeout_seconds)
+        super().__init__(request, timeout_seconds, limits)
         self._offer = offer
-        self._overdue = False
+        self._fault: BodyOverdue | None = None
 
     async def fill(self, block: memoryview) -> int:
         """Put the next bytes of the body into `block`, as `FillsBlocks.fill` promises.
 
         Raises:
-            ClientDisconnect, BodyOverdue: as ever, once all that came before has been given.
+            ClientDisconnect, BodyOverdue, BlobTooLarge: as ever, the first two once all that came
+                before has been given.
         """
-        while not (self._ended or self._overdue):
-            self._offer(block, self._timeout_seconds)
+        pace = self._pace
+        while not (self._ended or self._fault):
+            self._offer(block, self._timeout_seconds, pace)
+            began_at = monotonic()
             message = await self._receive()
             filled = len(self._take(message))
-            self._overdue = message.get("overdue", False)
+            if pace is not None:
+                pace.add(filled, monotonic() - began_at)
+            if message.get("overdue", False):
+                is_behind = pace is not None and message["behind"]
+                self._fault = pace.fault() if pace and is_behind else self._overdue()
             if filled:
                 return filled
-        if self._overdue:
-            raise BodyOverdue(self._timeout_seconds)
+        if self._fault:
+            raise self._fault
         return 0
 
 
-def receive_body(request: Request, timeout_seconds: float) -> IncomingBody:
-    """Return the body of a request, to be received in the best way that the server offers."""
+def receive_body(
+    request: Request, timeout_seconds: float, limits: BodyLimits = NO_BODY_LIMITS
+) -> IncomingBody:
+    """Return the body of a request, to be received in the best way that the server offers.
+
+    Raises:
+        BlobTooLarge: its announced length is more than may come.
+    """
+    if limits.max_bytes is not None:
+        length = request.headers.get("content-length", "")
+        limits.check(int(length) if length.isdecimal() else 0)
     offered = request.scope.get("extensions", {}).get(EXTENSION)
     if offered is None:
-        return IncomingBody(request, timeout_seconds)
-    return IncomingBlocks(request, timeout_seconds, offered["offer"])
+        return IncomingBody(request, timeout_seconds, limits)
+    return IncomingBlocks(request, timeout_seconds, offered["offer"], limits)
 
 
-async def read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes:
+async def read_body(
+    request: Request,
+    max_bytes: int,
+    timeout_seconds: float,
+    limits: BodyLimits = NO_BODY_LIMITS,
+) -> bytes:
     """Return the whole body of a request, which is known to be small.
 
     Raises:
         ManifestTooLarge: it is longer than `max_bytes`; no more than that was read.
         ClientDisconnect: the client hung up before its end.
-        BodyOverdue: it was silent too long.
+        BodyOverdue: it was silent too long, or fell behind the pace.
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         raise ManifestTooLarge(limit=max_bytes)
     body = bytearray()
-    async for chunk in IncomingBody(request, timeout_seconds):
+    async for chunk in IncomingBody(request, timeout_seconds, limits):
         body += chunk
         if len(body) > max_bytes:
             raise ManifestTooLarge(limit=max_bytes)

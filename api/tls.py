@@ -1,6 +1,7 @@
 """The TLS of the service: made from its settings, and made anew when the files change."""
 
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from api.settings_tls import TlsSettings
 __all__ = ["Certificates", "Context", "TlsError", "make_context"]
 
 _log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 1
+"""From one look at the files to the next."""
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _VERIFY_MODES = {
@@ -60,11 +64,22 @@ class Certificates:
         self._current = self.context = make_context(settings)
         self.context.sni_callback = self._choose
 
-    def look(self) -> None:
-        """Load everything anew if a file has changed since the last look.
+    def watch(self) -> None:
+        """Look at the files once a second from now on, in a thread that ends with the process.
 
-        It may be called in a thread, by one at a time.
+        A file system that does not answer keeps neither clients nor a stop waiting.
         """
+        threading.Thread(target=self._look_on, name="certificate-watch", daemon=True).start()
+
+    def _look_on(self) -> None:
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            try:
+                self._look()
+            except Exception:  # noqa: BLE001 - it is logged, and what comes next may be well
+                _log.exception("cannot look at the files of the certificate")
+
+    def _look(self) -> None:
         signature = _sign(self._settings)
         if signature == self._seen:
             return

@@ -10,6 +10,7 @@
     ├── NameInvalid               (also ValueError)
     ├── NameUnknown
     ├── TagInvalid                (also ValueError)
+    ├── BlobTooLarge
     ├── BlobUnknown
     ├── UploadUnknown
     ├── UploadBusy                another request is writing this upload now
@@ -52,6 +53,7 @@ __all__ = [
     "ArchiveInvalid",
     "ArchiveTruncated",
     "AuthenticationRequired",
+    "BlobTooLarge",
     "BlobUnknown",
     "DigestInvalid",
     "DigestMismatch",
@@ -178,6 +180,13 @@ class TagInvalid(RegistryError, ValueError):
 
     def __init__(self, tag: str, reason: str) -> None:
         super().__init__(reason, tag=tag, reason=reason)
+
+
+class BlobTooLarge(RegistryError):
+    """A blob over the size limit."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"blobs are limited to {limit} bytes", limit=limit)
 
 
 class BlobUnknown(RegistryError):

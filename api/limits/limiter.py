@@ -80,7 +80,10 @@ class Limiter(ABC):
 
     @abstractmethod
     async def leave(self, ticket: Ticket, transferred_bytes: int) -> None:
-        """Take note that a request is over, and how much its bodies were, in both directions."""
+        """Take note that a request is over, and how much its bodies were, in both directions.
+
+        That is done even where the task of the request is cancelled.
+        """
 
     async def run(self) -> None:  # noqa: B027 - most have nothing to do
         """Do what has to be done from time to time, until it is cancelled."""

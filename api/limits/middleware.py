@@ -1,6 +1,5 @@
 """The place in which every request is counted, and refused where there were too many."""
 
-from anyio import CancelScope
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -50,8 +49,7 @@ class LimitsMiddleware:
         try:
             await self._app(scope, receive, send)
         finally:
-            with CancelScope(shield=True):
-                await self._limiter.leave(ticket, exchange.received_bytes + exchange.sent_bytes)
+            await self._limiter.leave(ticket, exchange.received_bytes + exchange.sent_bytes)
 
 
 def _is_upload(exchange: Exchange) -> bool:

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 
-from anyio import sleep
+from anyio import CancelScope, sleep
 
 from api.limits.limiter import Limiter, Rates, Ticket
 from api.limits.redis_calls import RedisCalls
@@ -124,7 +124,8 @@ class RedisLimiter(Limiter):
         cost = math.ceil(transferred_bytes * self._byte_seconds * _MICRO)
         if cost or ticket.upload is not None:
             keys = _keys_of(ticket.subject)
-            await self._calls.ask(lambda: self._leave(keys, [cost, ticket.upload or ""]))
+            with CancelScope(shield=True):
+                await self._calls.ask(lambda: self._leave(keys, [cost, ticket.upload or ""]))
 
     async def run(self) -> None:
         """Say from time to time that uploads are still under way."""

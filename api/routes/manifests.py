@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api.accept import find_accepted
 from api.access import needs
 from api.access.write_once import refuse_removal, setting_tags
+from api.body_limits import BodyLimits
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -55,7 +56,7 @@ from core.errors import (
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
-from core.manifest.schema1 import VAGUE_MEDIA_TYPES, SignedManifest, is_signed_image
+from core.manifest.schema1 import SignedManifest
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -196,14 +197,17 @@ async def put_manifest(
     if tags:
         access.require("tag", str(repository.name))
     payload = await read_body(
-        request, settings.manifests.max_bytes, settings.uploads.body_timeout_seconds
+        request,
+        settings.manifests.max_bytes,
+        settings.uploads.body_timeout_seconds,
+        BodyLimits.of_document(settings.uploads),
     )
     media_type = parse_media_type(content_type)
     manifest: Manifest | SignedManifest
     if await _is_signed_image(payload, media_type):
         manifest = await repository.manifests.read_signed(payload, reference)
     else:
-        manifest = await _parse(payload, media_type, reference)
+        manifest = await _parse(payload, media_type, reference, settings.manifests.max_depth)
     async with setting_tags(repository, access, tags, manifest.digest):
         if isinstance(manifest, SignedManifest):
             await repository.manifests.put_signed(manifest, tags)
@@ -253,25 +257,23 @@ async def delete_manifest(
     return Response(status_code=202, headers=API_VERSION)
 
 
-async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
-    if len(payload) <= _INLINE_BYTES or media_type not in VAGUE_MEDIA_TYPES:
-        return is_signed_image(payload, media_type)
-    return await to_thread.run_sync(is_signed_image, payload, media_type)
-
-
-async def _parse(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
+async def _parse(
+    payload: bytes, media_type: str | None, reference: Reference, max_depth: int
+) -> Manifest:
     if len(payload) <= _INLINE_BYTES:
-        return _parse_verified(payload, media_type, reference)
-    return await to_thread.run_sync(_parse_verified, payload, media_type, reference)
+        return _parse_verified(payload, media_type, reference, max_depth)
+    return await to_thread.run_sync(_parse_verified, payload, media_type, reference, max_depth)
 
 
-def _parse_verified(payload: bytes, media_type: str | None, reference: Reference) -> Manifest:
+def _parse_verified(
+    payload: bytes, media_type: str | None, reference: Reference, max_depth: int
+) -> Manifest:
     if isinstance(reference, Tag):
-        return parse_manifest(payload, media_type, Digest.of(payload))
+        return parse_manifest(payload, media_type, Digest.of(payload), max_depth=max_depth)
     actual = Digest.of(payload, reference.algorithm)
     if actual != reference:
         raise DigestMismatch(expected=str(reference), actual=str(actual))
-    return parse_manifest(payload, media_type, actual)
+    return parse_manifest(payload, media_type, actual, max_depth=max_depth)
 
 
 def _fields_of(digest: str, *, varies: bool) -> dict[str, str]:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from api.access import needs
 from api.access.request_access import RequestAccess
+from api.body_limits import BodyLimits
 from api.contract import answer, answers, blob_body, errors
 from api.contract.examples import DIGEST
 from api.contract.headers import (
@@ -35,6 +36,7 @@ from api.lean import LeanRoute
 from api.streaming import IncomingBody, receive_body
 from core.digest import SHA256, Digest, get_algorithm
 from core.errors import (
+    BlobTooLarge,
     DigestInvalid,
     NameInvalid,
     RangeInvalid,
@@ -85,7 +87,7 @@ _OUTDATED = (UPLOAD_LOCATION, RECEIVED)
     responses=answers(
         _PUBLISHED,
         answer(202, "The upload has begun.", *_PROGRESS),
-        errors(NameInvalid, DigestInvalid, BodyOverdue, StorageFull),
+        errors(NameInvalid, DigestInvalid, BlobTooLarge, BodyOverdue, StorageFull),
     ),
     openapi_extra=blob_body("The whole blob, if `digest` is given.", required=False),
 )
@@ -176,7 +178,7 @@ async def get_upload(repository: CurrentRepository, upload_id: UploadId) -> Resp
         answer(202, "The bytes are kept; more may follow.", *_PROGRESS),
         errors(
             *(*_UNKNOWN, UploadBusy, SizeInvalid, RangeInvalid),
-            *(BodyOverdue, StorageFull),
+            *(BlobTooLarge, BodyOverdue, StorageFull),
             fields={416: _OUTDATED},
         ),
     ),
@@ -197,7 +199,8 @@ async def patch_upload(
     """
     async with await repository.layers.resume_writing(upload_id) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
-        await upload.read_from(_receive(request, settings), start=start, size=size)
+        body = _receive(request, settings, upload.offset)
+        await upload.read_from(body, start=start, size=size)
         # The bytes are durable once the upload is let go of, and not before.
         await upload.aclose()
         return _progress(repository, upload, status=202)
@@ -211,7 +214,7 @@ async def patch_upload(
         _PUBLISHED,
         errors(
             *(*_UNKNOWN, UploadBusy, DigestInvalid, SizeInvalid, RangeInvalid),
-            *(BodyOverdue, StorageFull),
+            *(BlobTooLarge, BodyOverdue, StorageFull),
             fields={416: _OUTDATED},
         ),
     ),
@@ -243,8 +246,8 @@ async def finish_upload(
     expected = _parse_digest(digest)
     async with await repository.layers.resume_writing(upload_id, expected.algorithm) as upload:
         start, size = _parse_chunk(request, upload, offset, content_range)
-        chunks = _receive(request, settings)
-        layer = await upload.finish_with(chunks, expected, start=start, size=size)
+        body = _receive(request, settings, upload.offset)
+        layer = await upload.finish_with(body, expected, start=start, size=size)
         return _created(repository, layer.identity)
 
 
@@ -302,8 +305,9 @@ def _with_plus(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def _receive(request: Request, settings: CurrentSettings) -> IncomingBody:
-    return receive_body(request, settings.uploads.body_timeout_seconds)
+def _receive(request: Request, settings: CurrentSettings, earlier_bytes: int = 0) -> IncomingBody:
+    limits = BodyLimits.of_blob(settings.uploads, earlier_bytes)
+    return receive_body(request, settings.uploads.body_timeout_seconds, limits)
 
 
 def _parse_chunk(

@@ -37,7 +37,7 @@ from core.manifest.models import (
     ImageManifest,
     ManifestDocument,
 )
-from core.manifest.strict_json import check_volume, not_json
+from core.manifest.strict_json import MAX_DEPTH, check_volume, not_json
 
 __all__ = [
     "MANIFEST_MODELS",
@@ -124,7 +124,9 @@ class Manifest:
         return self.document.subject
 
 
-def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Manifest:
+def parse_manifest(
+    payload: bytes, media_type: str | None, digest: Digest, *, max_depth: int = MAX_DEPTH
+) -> Manifest:
     """Return the manifest that `payload` is, if nothing in it contradicts itself.
 
     Args:
@@ -132,6 +134,7 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
         media_type: what the client says they are, without parameters; None if it says nothing,
             and then the document's own `mediaType` counts.
         digest: of the payload; it is not computed again.
+        max_depth: how deep objects and lists may be nested, the document itself included.
 
     Raises:
         ManifestInvalid: the payload is no JSON object, is nested too deep, or its type cannot be
@@ -151,7 +154,7 @@ def parse_manifest(payload: bytes, media_type: str | None, digest: Digest) -> Ma
     try:
         # The models let NaN and infinities pass in members that they do not know. These are no
         # JSON, and clients could not read the manifest again.
-        check_volume(from_json(payload, allow_inf_nan=False))
+        check_volume(from_json(payload, allow_inf_nan=False), max_depth)
     except ValueError as error:
         raise not_json(str(error)) from None
     try:

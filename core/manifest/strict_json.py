@@ -8,7 +8,10 @@ from pydantic_core import from_json
 
 from core.errors import ManifestInvalid
 
-__all__ = ["check_volume", "not_json", "parse_strictly"]
+__all__ = ["MAX_DEPTH", "check_volume", "not_json", "parse_strictly"]
+
+MAX_DEPTH = 64
+"""Real manifests have five levels."""
 
 _MAX_PARTS = 80_000
 """4 MiB of descriptors, the shortest that are valid, have fewer."""
@@ -34,26 +37,37 @@ def parse_strictly(content: bytes) -> dict[str, object]:
     return document
 
 
-def check_volume(document: object) -> None:
-    """Refuse a document with more parts than a manifest of its size can need.
+def check_volume(document: object, max_depth: int = MAX_DEPTH) -> None:
+    """Refuse a document that is nested too deep, or has more parts than its size can need.
 
     Each part may be a fault, and millions of them would keep the process busy for seconds.
 
+    Args:
+        document: parsed.
+        max_depth: how deep objects and lists may be nested, the document itself included.
+
     Raises:
-        ManifestInvalid: there are too many lists, objects, numbers and entries of lists.
+        ManifestInvalid: it is, or there are too many lists, objects, numbers and entries of lists.
     """
-    parts = 0
-    waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        children = value.values() if isinstance(value, dict) else value
-        in_list = isinstance(value, list)
-        for child in children if isinstance(children, Iterable) else ():
-            parts += in_list or not isinstance(child, str)
-            if isinstance(child, dict | list):
-                waiting.append(child)
-            if parts > _MAX_PARTS:
-                raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
+    parts = depth = 0
+    level = [document]
+    while level:
+        depth += 1
+        if depth > max_depth:
+            raise ManifestInvalid(
+                f"the manifest is nested too deep: more than {max_depth} objects and lists"
+            )
+        below: list[object] = []
+        for value in level:
+            children = value.values() if isinstance(value, dict) else value
+            in_list = isinstance(value, list)
+            for child in children if isinstance(children, Iterable) else ():
+                parts += in_list or not isinstance(child, str)
+                if isinstance(child, dict | list):
+                    below.append(child)
+                if parts > _MAX_PARTS:
+                    raise ManifestInvalid(f"the manifest has more than {_MAX_PARTS} parts")
+        level = below
 
 
 def not_json(reason: str) -> ManifestInvalid:

@@ -79,6 +79,7 @@ def _touring(folder: Path, name: str, **settings: str) -> Iterator[_Tour]:
         yield _Tour(service, folder / name, client)
 
 
+@pytest.mark.timeout(60)
 def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
     tmp_path: Path,
 ) -> None:
@@ -93,11 +94,16 @@ def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
         _pull_manifests(tour, manifest)
         _list_tags_and_referrers(tour, manifest)
         _delete(tour, manifest)
-    strict = {"MOORAGE_DELETE__ENABLED": "false", "MOORAGE_UPLOADS__BODY_TIMEOUT_SECONDS": "1"}
+    strict = {
+        "MOORAGE_DELETE__ENABLED": "false",
+        "MOORAGE_UPLOADS__BODY_TIMEOUT_SECONDS": "1",
+        "MOORAGE_UPLOADS__MAX_BYTES": "100",
+    }
     with _touring(tmp_path, "strict", **strict) as kept:
         kept.ask("DELETE", f"{_NAME}/blobs/{_UNKNOWN}", 405)
         kept.ask("DELETE", f"{_NAME}/manifests/1.0", 405)
         _fall_silent(kept)
+        _push_too_much(kept)
     assert tour.seen | kept.seen == {
         seen
         for seen in _CONTRACT.list_seen()
@@ -201,6 +207,14 @@ def _fall_silent(tour: _Tour) -> None:
     place = tour.start().partition("?")[0]
     tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 408, content=body())
     tour.ask("PUT", f"{_NAME}/manifests/1.0", 408, content=body())
+
+
+def _push_too_much(tour: _Tour) -> None:
+    large = b"x" * 101
+    tour.ask("POST", f"{_NAME}/blobs/uploads/?digest={_digest(large)}", 413, content=large)
+    tour.ask("PATCH", tour.start(), 413, content=large)
+    place = tour.start().partition("?")[0]
+    tour.ask("PUT", f"{place}?digest={_digest(large)}", 413, content=large)
 
 
 def _pull_blobs(tour: _Tour) -> None:

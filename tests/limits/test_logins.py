@@ -86,8 +86,10 @@ async def test_the_first_failures_cost_nothing_and_each_further_one_doubles_the_
 async def test_a_success_clears_the_user_at_that_address_and_nobody_else(
     throttle: LoginThrottle,
 ) -> None:
-    await _fail(throttle, _HOME, "ann", 4)
-    await _fail(throttle, _HOME, "bob", 4)
+    assert await _fail(throttle, _HOME, "ann", 4) == [0, 0, 1, 2]
+    await throttle.succeeded(_HOME, "ann")
+    assert await _fail(throttle, _HOME, "ann", 1) == [0]
+    await _fail(throttle, _HOME, "bob", 3)
     await throttle.succeeded(_HOME, "ann")
     # Eight failures of the address, of which six were free.
     assert await _wait_of(throttle, _HOME, "ann") == 4

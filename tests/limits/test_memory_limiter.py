@@ -66,6 +66,16 @@ async def test_bytes_are_counted_when_a_request_is_over_and_made_up_for_in_time(
     assert await _wait_of(limiter) == 0
 
 
+async def test_whoever_has_to_wait_for_two_reasons_waits_for_both(clock: Clock) -> None:
+    limiter = _limiter(clock, transferred_bytes=10, transferred_period_seconds=10, requests=2)
+    await limiter.leave(await limiter.enter("user:ann", is_upload=False), 60)
+    assert await _wait_of(limiter) == 50
+    clock.now += 50
+    assert await _wait_of(limiter) == 0
+    await limiter.leave(await limiter.enter("user:ann", is_upload=False), 25)
+    assert await _wait_of(limiter) == 30
+
+
 async def test_uploads_under_way_are_bounded_and_other_requests_are_not(clock: Clock) -> None:
     limiter = _limiter(clock, concurrent_uploads=2)
     tickets = [await limiter.enter("user:ann", is_upload=True) for _ in range(2)]

@@ -3,9 +3,10 @@
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
-from anyio import create_task_group, sleep
+from anyio import CancelScope, create_task_group, sleep
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
@@ -95,8 +96,10 @@ async def test_uploads_of_a_node_that_died_are_forgotten_and_those_of_others_are
 ) -> None:
     monkeypatch.setattr(redis_limiter, "LEASE_SECONDS", 1)
     monkeypatch.setattr(redis_limiter, "_RENEWAL_SECONDS", 0.3)
-    alive, dead = (_open(redis_server, concurrent_uploads=2) for _ in range(2))
-    async with create_task_group() as tasks:
+    async with AsyncExitStack() as stack, create_task_group() as tasks:
+        alive, dead = (_open(redis_server, concurrent_uploads=2) for _ in range(2))
+        stack.push_async_callback(alive.aclose)
+        stack.push_async_callback(dead.aclose)
         tasks.start_soon(alive.run)
         await alive.enter("user:ann", is_upload=True)
         await dead.enter("user:ann", is_upload=True)
@@ -105,8 +108,6 @@ async def test_uploads_of_a_node_that_died_are_forgotten_and_those_of_others_are
         with pytest.raises(TooManyRequests):
             await alive.enter("user:ann", is_upload=True)
         tasks.cancel_scope.cancel()
-    await alive.aclose()
-    await dead.aclose()
 
 
 async def test_everything_that_is_kept_expires(nodes: list[RedisLimiter], client: Redis) -> None:
@@ -154,3 +155,13 @@ async def test_where_redis_is_full_everybody_is_let_in(
     with capture_logs() as lines:
         assert [await _wait_of(nodes[0]) for _ in range(10)] == [0] * 10
     assert "used memory > 'maxmemory'" in lines[0]["reason"]
+
+
+async def test_a_request_that_is_cancelled_leaves_all_the_same(
+    nodes: list[RedisLimiter],
+) -> None:
+    ticket = await nodes[0].enter("user:ann", is_upload=True)
+    with CancelScope() as scope:
+        scope.cancel()
+        await nodes[0].leave(ticket, 1500)
+    assert 49 <= await _wait_of(nodes[1]) <= 50
