@@ -56,7 +56,7 @@ from core.errors import (
     TagInvalid,
 )
 from core.manifest import Manifest, parse_manifest
-from core.manifest.schema1 import SignedManifest
+from core.manifest.schema1 import VAGUE_MEDIA_TYPES, SignedManifest, is_signed_image
 from core.storage import TAG_PATTERN, Reference, StoredManifest, Tag
 
 __all__ = ["router"]
@@ -255,6 +255,12 @@ async def delete_manifest(
         await repository.manifests.delete(reference)
     access.note("delete", repository=str(repository.name), reference=str(reference))
     return Response(status_code=202, headers=API_VERSION)
+
+
+async def _is_signed_image(payload: bytes, media_type: str | None) -> bool:
+    if len(payload) <= _INLINE_BYTES or media_type not in VAGUE_MEDIA_TYPES:
+        return is_signed_image(payload, media_type)
+    return await to_thread.run_sync(is_signed_image, payload, media_type)
 
 
 async def _parse(
