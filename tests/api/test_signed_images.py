@@ -1,11 +1,14 @@
 """Signed images of schema 1 over HTTP: refused by default, and answered with their own digest."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from core.manifest.schema1 import split
 from tests.api.content import Repository, digest_of
 from tests.api.wire import Wire
 from tests.live import Service, running_registry
@@ -135,3 +138,24 @@ def test_a_key_file_that_is_none_keeps_the_registry_from_starting(
     assert f"manifests.schema1_key_file: {file}" in log
     assert said in log
     assert "Traceback" not in log
+
+
+@pytest.mark.timeout(60)
+def test_all_workers_sign_alike_with_a_key_that_one_of_them_makes(tmp_path: Path) -> None:
+    with running_registry(
+        tmp_path, MOORAGE_MANIFESTS__SCHEMA1="accept", MOORAGE_SERVER__WORKERS="3"
+    ) as service:
+        repository = Repository(Wire(service), "team/app")
+        repository.push_blob(LAYER)
+        body = payload(repository)
+        assert repository.put_manifest(sign(body), "1.0", SIGNED).status == 201
+        [kept] = (tmp_path / "data").rglob("signatures")
+        # As registries leave it that keep none.
+        shutil.rmtree(kept)
+        url = f"{repository.url}/manifests/1.0"
+        with ThreadPoolExecutor(12) as threads:
+            answers = list(threads.map(repository.wire.get, [url] * 36))
+    assert {answer.status for answer in answers} == {200}
+    [document] = {answer.body for answer in answers}
+    assert split(document).payload == body
+    assert list(split(document).faults()) == []
