@@ -1,5 +1,6 @@
 """Keys, robots and the shared secret on real object stores, where nodes begin at once."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from core.access.robots import RobotExists, Robots, RobotUnknown
 from core.access.state import AccessState
 from core.access.tokens.server import create_signing_keys
+from core.drivers import StorageDriver
 from tests.access.nodes import all_at_once
 from tests.access.token_nodes import PASSWORD, TEAM, Clock, Node
 from tests.stores.conftest import ObjectStore
@@ -19,10 +21,18 @@ pytestmark = pytest.mark.timeout(90)
 _NODES = 3
 
 
+@pytest.fixture
+async def drivers(object_store: ObjectStore, tmp_path: Path) -> AsyncIterator[list[StorageDriver]]:
+    """One store, as so many nodes open it."""
+    opened = [object_store.make_driver(tmp_path) for _ in range(_NODES)]
+    yield opened
+    for driver in opened:
+        await driver.aclose()
+
+
 async def test_nodes_that_begin_at_once_end_with_the_same_secret_and_keys(
-    object_store: ObjectStore, tmp_path: Path
+    drivers: list[StorageDriver],
 ) -> None:
-    drivers = [object_store.make_driver(tmp_path) for _ in range(_NODES)]
     states = [AccessState(driver) for driver in drivers]
     made = await all_at_once(*(state.secret for state in states))
     assert len(set(made)) == 1
@@ -37,14 +47,11 @@ async def test_nodes_that_begin_at_once_end_with_the_same_secret_and_keys(
     assert await keys[1].find(rotated.kid) is not None
     # Nobody holds the claim, and nothing of it is left.
     assert [entry async for entry in drivers[0].list_unfinished("/")] == []
-    for driver in drivers:
-        await driver.aclose()
 
 
 async def test_a_robot_is_added_once_and_revoked_for_all(
-    object_store: ObjectStore, tmp_path: Path
+    drivers: list[StorageDriver],
 ) -> None:
-    drivers = [object_store.make_driver(tmp_path) for _ in range(_NODES)]
     clock = Clock()
     nodes = [Node(driver, clock) for driver in drivers]
 
@@ -66,5 +73,3 @@ async def test_a_robot_is_added_once_and_revoked_for_all(
     with pytest.raises(RobotUnknown):
         await nodes[1].robots.revoke("ci")
     assert await nodes[0].robots.list_all() == []
-    for driver in drivers:
-        await driver.aclose()
