@@ -16,6 +16,7 @@ from api.exchange import Exchange, find_exchange
 from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
 from core.access.basic import parse_basic, split_credentials
 from core.access.throttle import LoginThrottle
+from core.access.tokens.logins import WORKLOAD_USER
 from core.access.upload_owners import UploadOwners
 from core.errors import AccessDenied, AuthenticationRequired, NameInvalid
 from core.storage import RepositoryName
@@ -23,6 +24,7 @@ from core.storage import RepositoryName
 __all__ = ["Gate"]
 
 _MAX_ADMITTED = 4096
+_REFUSED = "the credentials are wrong, or have ended"
 
 _SCOPES: Mapping[str, tuple[str, ...]] = {
     "delete": ("delete",),
@@ -205,7 +207,10 @@ class Gate:
         who: str = ANONYMOUS.subject,
         claimed: str | None = None,
     ) -> AuthenticationRequired:
-        """Return the error that tells how to prove to be someone who may do what is wanted."""
+        """Return the error that tells how to prove to be someone who may do what is wanted.
+
+        Why credentials are no good is for the audit log alone: it may tell of rules and users.
+        """
         scopes = [str(access) for access in wanted]
         if error is not None:
             self.audit.note(
@@ -215,7 +220,7 @@ class Gate:
         if challenge.realm is None and self._token_realm is not None:
             challenge = replace(challenge, realm=self._token_realm)
         return AuthenticationRequired(
-            reason,
+            _REFUSED if error == "invalid_token" else reason,
             wanted=scopes,
             error=error,
             challenge=format_challenge(challenge, scope, self._external_url),
@@ -257,6 +262,9 @@ class Gate:
             # A token that is not good any more is no guess: clients find out by trying.
             return await self.controller.identify(asker)
         who = asker.address or "local", parse_basic(encoded)[0]
+        if who[1] == WORKLOAD_USER:
+            # What another issuer has signed is not guessed either.
+            return await self.controller.identify(asker)
         await self._throttle.check(*who)
         try:
             principal = await self.controller.identify(asker)

@@ -178,7 +178,7 @@ async def _grant(request: Request, tokens: TokenService, form: Mapping[str, str]
         case grant if grant == _EXCHANGE:
             if required(form, "subject_token_type") not in _SUBJECT_TYPES:
                 raise TokenRequestInvalid("invalid_request", "the subject_token is no ID token")
-            identity = await tokens.log_in_workload(required(form, "subject_token"), address)
+            identity = await tokens.log_in_workload(required(form, "subject_token"))
             kind = _ACCESS_TOKEN
         case _:
             raise TokenRequestInvalid("unsupported_grant_type", "this grant_type is not known")

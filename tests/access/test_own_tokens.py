@@ -221,7 +221,7 @@ async def test_a_job_exchanges_its_id_token_and_goes_on_with_refresh_tokens_unti
     node: Node,
 ) -> None:
     service = node.server.service
-    identity = await service.log_in_workload("job-1", None)
+    identity = await service.log_in_workload("job-1")
     issued = await service.issue(identity, "moorage", (PULL_PUSH,), offline=True)
     principal = await node.bearer(issued.access.text)
     assert principal.subject == "workload:job-1"

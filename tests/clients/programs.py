@@ -31,7 +31,12 @@ class Programs:
     folder: Path
     state: Path
 
-    def run(self, *command: str | Path, cwd: Path | None = None) -> str:
+    def run(
+        self,
+        *command: str | Path,
+        cwd: Path | None = None,
+        timeout_seconds: int = _TIMEOUT_SECONDS,
+    ) -> str:
         """Run a program to its end and give its standard output.
 
         Raises:
@@ -45,7 +50,7 @@ class Programs:
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
         )
         if done.returncode != 0:
             raise ProgramFailed(

@@ -1,6 +1,7 @@
 """skopeo, podman and buildah log in, and are let do what the rules say, with every controller."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.clients.guarded import Guarded, running_guarded
 from tests.clients.images import LayoutImage, build_image
 from tests.clients.programs import ProgramFailed, Programs
 from tests.clients.traffic import watching
+from tests.servers.stalling import running_stalling_proxy
 
 __all__: list[str] = []
 
@@ -82,8 +84,15 @@ def log_in(programs: Programs, program: str, guarded: Guarded, user: str) -> Non
     programs.run(program, "login", _INSECURE, "-u", user, "-p", f"pw-{user}", guarded.host)
 
 
-def push(programs: Programs, image: LayoutImage, target: str, user: str) -> None:
-    programs.copy(image.reference, f"docker://{target}", f"--dest-creds={user}:pw-{user}")
+def push(
+    programs: Programs, image: LayoutImage, target: str, user: str, *, timeout_seconds: int = 60
+) -> None:
+    credentials = f"--dest-creds={user}:pw-{user}"
+    programs.run(
+        *("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", credentials),
+        *(image.reference, f"docker://{target}"),
+        timeout_seconds=timeout_seconds,
+    )
 
 
 def test_skopeo_logs_in_pushes_and_pulls(guarded: Guarded, team: str, programs: Programs) -> None:
@@ -200,3 +209,20 @@ def test_a_pull_of_many_layers_shows_one_password(tokens: Guarded, programs: Pro
     programs.copy(f"docker://{name}", pulled.reference, "--src-creds=ann:pw-ann")
     assert len(tokens.audit("token")) - before[0] == 1
     assert len(tokens.audit("login")) == before[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_push_that_outlasts_its_token_gets_another_and_goes_on(
+    tmp_path: Path, programs: Programs
+) -> None:
+    image = build_image(programs)
+    settings = _settings("moorage") + "\n[access.tokens]\naccess_token_seconds = 60\n"
+    with running_guarded(tmp_path, settings, "ann") as guarded:
+        # Clients take a token to be good for a minute at least, whatever they are told.
+        proxy = running_stalling_proxy(guarded.service.port, begins=b"PUT /v2/", seconds=62)
+        with proxy as host:
+            push(programs, image, f"{host}/team/slow:1", "ann", timeout_seconds=150)
+        assert len(guarded.audit("token")) == 2
+        name = f"docker://{guarded.host}/team/slow:1"
+        assert programs.inspect(name, "--creds=ann:pw-ann")["Digest"] == image.digest

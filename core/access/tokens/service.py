@@ -102,18 +102,21 @@ class TokenService:
         Raises:
             CredentialsInvalid: nobody of this name has.
         """
-        if user == WORKLOAD_USER and password.startswith(REFRESH_PREFIX):
-            return await self.log_in_again(password, self._services[0], address)
+        if user == WORKLOAD_USER:
+            if password.startswith(REFRESH_PREFIX):
+                return await self.log_in_again(password, self._services[0], address)
+            return await self.log_in_workload(password)
         return await self._try(partial(self._logins.log_in, user, password), address, user)
 
-    async def log_in_workload(self, token: str, address: str | None) -> Identity:
+    async def log_in_workload(self, token: str) -> Identity:
         """Return the workload that a token of another issuer is of.
 
         Raises:
             CredentialsInvalid: it is of none.
         """
-        attempt = partial(self._logins.log_in_workload, token)
-        return await self._try(attempt, address, WORKLOAD_USER)
+        # What another issuer has signed is not guessed, and a job that is refused must not keep
+        # out those that come from the same address.
+        return await self._logins.log_in_workload(token)
 
     async def log_in_again(self, token: str, service: str, address: str | None) -> Identity:
         """Return who a refresh token is of.
