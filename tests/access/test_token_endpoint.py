@@ -1,6 +1,7 @@
 """The token endpoint over HTTP: what clients send, and what they and people are told."""
 
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -262,6 +263,27 @@ async def test_too_many_attempts_are_answered_as_the_throttle_says() -> None:
         await tour.post(_LOGIN, 500)
         await tour.get()
     assert users.verified == 0
+
+
+async def test_forty_layers_are_pushed_and_pulled_for_one_password() -> None:
+    users = Users(ann=PASSWORD)
+    async with touring(passwords=users) as tour:
+        refused = await tour.client.get("/v2/team/app/tags/list")
+        assert refused.status_code == 401
+        assert 'service="moorage"' in refused.headers["www-authenticate"]
+        answer = await tour.get(params={"scope": PULL_PUSH}, auth=("ann", PASSWORD))
+        bearer = {"Authorization": f"Bearer {answer.json()['token']}"}
+        for number in range(40):
+            layer = b"layer %d" % number
+            digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+            uploads = f"/v2/team/app/blobs/uploads/?digest={digest}"
+            pushed = await tour.client.post(uploads, content=layer, headers=bearer)
+            assert pushed.status_code == 201, pushed.text
+            pulled = await tour.client.get(f"/v2/team/app/blobs/{digest}", headers=bearer)
+            assert pulled.content == layer
+        elsewhere = await tour.client.get("/v2/team/other/tags/list", headers=bearer)
+        assert elsewhere.status_code == 401
+    assert users.verified == 1
 
 
 async def test_no_secret_is_in_any_line_of_the_log() -> None:

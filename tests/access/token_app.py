@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from anyio import create_task_group
-from fastapi import FastAPI
 
 from api.app import Application, create_app
 from api.settings import Settings
@@ -54,10 +53,13 @@ def create_token_app_over(
     inner = app.router.lifespan_context
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         async with inner(app), create_task_group() as tasks:
             server = create_token_server(AccessState(driver), **given)
             app.state.moorage = replace(app.state.moorage, tokens=server.service)
+            # The gate goes on to ask for who it is, of this server and no longer of its own.
+            assert app.gate is not None
+            app.gate.controller = server.controller
             tasks.start_soon(server.use.run)
             yield
             tasks.cancel_scope.cancel()
