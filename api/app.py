@@ -1,14 +1,15 @@
 """Start here: how the application is put together."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from anyio import create_task_group
 from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import needs_nothing, undeclared
 from api.access.gate import Gate
@@ -24,7 +25,7 @@ from api.lean import LeanRouter
 from api.limits import LimitsMiddleware, create_limiter
 from api.logging import configure_logging
 from api.routes import protocol_routes, router
-from api.settings import Settings, load_settings
+from api.settings import Settings, SettingsError, load_settings
 from api.settings_cache import CacheSettings
 from api.settings_groups import UploadsSettings
 from api.signing_key import load_signing_key
@@ -46,15 +47,34 @@ class Application(FastAPI):
         front: takes the requests. What it does not answer itself it gives to `serve_slowly`.
         gate: decides who may pass to a route; None lets everybody pass. There is none before the
             lifespan begins, and nobody passes.
+        refusal: the settings with which the lifespan could not begin.
     """
 
     front: ASGIApp
     gate: Gate | None
+    refusal: SettingsError | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or live from start to stop."""
         scope["app"] = self
+        if scope["type"] == "lifespan":
+            send = partial(self._tell, send)
         await self.front(scope, receive, send)
+
+    @contextmanager
+    def noting_refusals(self) -> Iterator[None]:
+        """Note that the settings keep the lifespan from beginning, which goes on as it would."""
+        try:
+            yield
+        except SettingsError as error:
+            self.refusal = error
+            raise
+
+    async def _tell(self, send: Send, message: Message) -> None:
+        """Say in a line what settings keep the service from starting, and not where that showed."""
+        if message["type"] == "lifespan.startup.failed" and self.refusal is not None:
+            message["message"] = f"cannot start: {'; '.join(self.refusal.faults)}"
+        await send(message)
 
     async def serve_slowly(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Do the same as FastAPI does it."""
@@ -102,7 +122,8 @@ def create_app(
                 stack.push_async_callback(driver.aclose)
             if limiter is not None:
                 stack.push_async_callback(limiter.aclose)
-            jobs = await _open(app, settings, driver, store_root, schema1_key, stack)
+            with app.noting_refusals():
+                jobs = await _open(app, settings, driver, store_root, schema1_key, stack)
             lean.forget()
             tasks = await stack.enter_async_context(create_task_group())
             for job in jobs:

@@ -120,6 +120,7 @@ class PasswordFile:
         if found != self._passwords:
             self._passwords = found
             self.generation += 1
+            _log.info("passwords changed", file=str(self.path), users=len(found.hashes))
             self._tell_faults()
 
     async def verify(self, user: str, password: str) -> bool:

@@ -47,10 +47,10 @@ def running_guarded(folder: Path, settings: str, *users: str) -> Iterator[Guarde
     """
     file = folder / "moorage.toml"
     file.write_text(settings.replace("{folder}", str(folder)), encoding="utf-8")
+    (folder / "users").touch()
     for user in users:
-        run_moorage(
-            file, "users", "add", user, "--password-stdin", entered=used_secret(f"pw-{user}") + "\n"
-        )
+        password = used_secret(f"pw-{user}")
+        run_moorage(file, "users", "add", user, "--password-stdin", entered=f"{password}\n")
     with running_registry(folder, MOORAGE_CONFIG=str(file)) as service:
         yield Guarded(service=service, settings=file)
 

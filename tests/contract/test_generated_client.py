@@ -21,6 +21,7 @@ import pytest
 
 from api.openapi import CONTRACT_FILE
 from core.manifest import OCI_MANIFEST
+from tests.clients.guarded import running_guarded
 from tests.live import Service, running_registry
 
 __all__: list[str] = []
@@ -181,21 +182,41 @@ def test_the_client_deletes_what_it_pushed(client: _Client) -> None:
 
 
 def test_the_documented_example_runs_as_it_is_written(client: _Client, service: Service) -> None:
+    example, _ = _examples()
+    pushed, *_, last = _run(client, example, service.url)
+    assert pushed.startswith("sha256:")
+    assert last == "MANIFEST_UNKNOWN"
+
+
+def test_the_client_logs_in(client: _Client, tmp_path: Path) -> None:
+    _, example = _examples()
+    settings = '[access]\ncontroller = "moorage"\nhtpasswd.file = "{folder}/users"\n'
+    with running_guarded(tmp_path, settings) as guarded:
+        guarded.moorage("users", "add", "ann", "--password-stdin", entered="correct horse\n")
+        guarded.service.wait_for_log("passwords changed")
+        assert "NAME_UNKNOWN" in "".join(_run(client, example, guarded.service.url))
+        wrong = example.replace("correct horse", "wrong")
+        assert "UNAUTHORIZED" in "".join(_run(client, wrong, guarded.service.url))
+
+
+def _examples() -> list[str]:
     text = _GUIDE.read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.+?)```", text, flags=re.DOTALL)
+    return re.findall(r"```python\n(.+?)```", text, flags=re.DOTALL)
+
+
+def _run(client: _Client, code: str, url: str) -> list[str]:
+    """Run an example of the guide against another registry, and return what it prints."""
     assert _DOCUMENTED_URL in code
     assert client.package.__file__
     finished = subprocess.run(
-        [sys.executable, "-c", code.replace(_DOCUMENTED_URL, service.url)],
+        [sys.executable, "-c", code.replace(_DOCUMENTED_URL, url)],
         cwd=Path(client.package.__file__).parents[1],
         capture_output=True,
         check=False,
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-    pushed, *_, last = finished.stdout.splitlines()
-    assert pushed.startswith("sha256:")
-    assert last == "MANIFEST_UNKNOWN"
+    return finished.stdout.splitlines()
 
 
 def _push_in_one_request(client: _Client, content: bytes, name: str = _NAME) -> str:
