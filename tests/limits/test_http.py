@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ from core.drivers import MemoryDriver
 from tests.access.guarded import guarded, settings_of
 from tests.api.wire import Wire
 from tests.live import Service, running_registry
+from tests.servers.redis import running_redis
 
 __all__: list[str] = []
 
@@ -26,11 +27,12 @@ _PUSH = f"/v2/a/b/blobs/uploads/?digest=sha256:{hashlib.sha256(_CONTENT).hexdige
 
 
 @contextmanager
-def _running(tmp_path: Path, *, proxy: str = "", **limits: int | str) -> Iterator[Service]:
+def _running(
+    tmp_path: Path, *, proxy: str = "", name: str = "limited", **limits: int | str
+) -> Iterator[Service]:
     variables = {f"MOORAGE_LIMITS__{name.upper()}": str(value) for name, value in limits.items()}
-    with running_registry(
-        tmp_path, root=None, name="limited", MOORAGE_SERVER__TRUSTED_PROXIES=proxy, **variables
-    ) as service:
+    variables["MOORAGE_SERVER__TRUSTED_PROXIES"] = proxy
+    with running_registry(tmp_path, root=None, name=name, **variables) as service:
         yield service
 
 
@@ -98,6 +100,31 @@ def test_a_redis_that_is_not_there_keeps_nobody_out(tmp_path: Path) -> None:
         assert {Wire(service).get("/v2/").status for _ in range(10)} == {200}
         event = "Redis is out of order; the limit of requests goes on without it"
         assert service.wait_for_log(event)["level"] == "warning"
+
+
+@pytest.mark.needs("redis-server")
+@pytest.mark.timeout(60)
+def test_nodes_that_share_a_redis_let_in_no_more_together_than_one_does(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as redis, ExitStack() as stack:
+        nodes = [
+            stack.enter_context(
+                _running(
+                    tmp_path,
+                    name=name,
+                    requests=20,
+                    requests_period_seconds=2000,
+                    driver="redis",
+                    redis_url=redis.url,
+                )
+            )
+            for name in ("first", "second")
+        ]
+        statuses = [Wire(node).get("/v2/").status for _ in range(20) for node in nodes]
+        assert [node.stop() for node in nodes] == [0, 0]
+    # One of each was taken to see whether the node had started.
+    assert statuses == [200] * 18 + [429] * 22
+    lines = [line for node in nodes for line in node.log_lines()]
+    assert not [line for line in lines if line["level"] in {"warning", "error"}]
 
 
 def test_clients_behind_a_trusted_proxy_are_told_apart(tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ def test_an_older_version_than_the_least_is_refused_and_hsts_can_be_left_out(
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         with pytest.raises(ssl.SSLError):
             old.wrap_socket(_plain(service), server_hostname="127.0.0.1")
+        assert service.stop() == 0
 
 
 @pytest.mark.timeout(60)
