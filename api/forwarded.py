@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from api.client_certificates import TLS
 from api.forwarded_headers import (
     Origin,
     find_origin,
@@ -71,8 +72,13 @@ class ForwardedMiddleware:
         for name, value in scope["headers"]:
             if name in _FIELDS:
                 fields[name] = fields[name] + b", " + value if name in fields else value
-        if len(fields) > (b"host" in fields) and self._is_trusted(scope.get("client")):
-            origin = self._find_origin(fields)
+        says_something = len(fields) > (b"host" in fields)
+        has_certificate = TLS in scope.get("extensions", ())
+        if (says_something or has_certificate) and self._is_trusted(scope.get("client")):
+            if has_certificate:
+                # The certificate is that of the proxy, and not of those whose requests it brings.
+                scope = _without_certificate(scope)
+            origin = self._find_origin(fields) if says_something else None
             if origin is not None:
                 scope = _as_seen_from(origin, scope)
         if self._absolute:
@@ -123,6 +129,11 @@ class ForwardedMiddleware:
             await send(message)
 
         return send_absolute
+
+
+def _without_certificate(scope: Scope) -> Scope:
+    extensions = {name: value for name, value in scope["extensions"].items() if name != TLS}
+    return {**scope, "extensions": extensions}
 
 
 def _as_seen_from(origin: Origin, scope: Scope) -> Scope:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from starlette.types import Scope
@@ -15,7 +16,7 @@ from api.access.remembered import Remembered
 from api.exchange import Exchange, find_exchange
 from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
 from core.access.basic import parse_basic, split_credentials
-from core.access.throttle import LoginThrottle
+from core.access.login_attempts import LoginAttempts
 from core.access.tokens.logins import WORKLOAD_USER
 from core.access.upload_owners import UploadOwners
 from core.errors import AccessDenied, AuthenticationRequired, NameInvalid
@@ -51,7 +52,7 @@ class Gate:
         policies: Policies,
         audit: Audit,
         owners: UploadOwners,
-        throttle: LoginThrottle,
+        attempts: LoginAttempts,
         *,
         token_realm: str | None = None,
         external_url: str | None = None,
@@ -63,7 +64,7 @@ class Gate:
             policies: say what they may do.
             audit: is told of what matters.
             owners: know whose an upload is.
-            throttle: slows down those who guess passwords.
+            attempts: slow down those who guess passwords.
             token_realm: where the registry's own tokens are given; None is the usual place.
             external_url: of the registry; None is as the client knows it.
         """
@@ -71,7 +72,7 @@ class Gate:
         self.policies = policies
         self.audit = audit
         self.owners = owners
-        self._throttle = throttle
+        self._attempts = attempts
         self._token_realm = token_realm
         self._external_url = external_url
         self._remembered = Remembered()
@@ -261,18 +262,12 @@ class Gate:
         if scheme != "basic":
             # A token that is not good any more is no guess: clients find out by trying.
             return await self.controller.identify(asker)
-        who = asker.address or "local", parse_basic(encoded)[0]
-        if who[1] == WORKLOAD_USER:
+        user, _ = parse_basic(encoded)
+        if user == WORKLOAD_USER:
             # What another issuer has signed is not guessed either.
             return await self.controller.identify(asker)
-        await self._throttle.check(*who)
-        try:
-            principal = await self.controller.identify(asker)
-        except CredentialsInvalid:
-            await self._throttle.failed(*who)
-            raise
-        await self._throttle.succeeded(*who)
-        return principal
+        identify = partial(self.controller.identify, asker)
+        return await self._attempts.make(asker.address, user, identify)
 
     def _require_catalog(
         self, scope: Scope, principal: Principal, wanted: Sequence[Access]

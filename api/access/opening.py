@@ -15,10 +15,10 @@ from api.settings import Settings, SettingsError
 from api.watch import FileWatch
 from core.access import AccessController
 from core.access.htpasswd import PasswordFile
+from core.access.login_attempts import LoginAttempts
 from core.access.password_controller import PasswordController
 from core.access.password_users import PasswordUsers
 from core.access.state import AccessState
-from core.access.throttle import LoginThrottle
 from core.access.tokens.server import create_token_server
 from core.access.tokens.service import TokenService
 from core.access.upload_owners import UploadOwners
@@ -55,7 +55,7 @@ class _Parts:
     state: AccessState
     watch: FileWatch
     stack: AsyncExitStack
-    throttle: LoginThrottle
+    attempts: LoginAttempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ async def open_access(
         state=state,
         watch=watch,
         stack=stack,
-        throttle=throttle,
+        attempts=LoginAttempts(throttle),
     )
     try:
         made = await _BUILT_IN.get(name, _make_foreign)(parts)
@@ -110,7 +110,7 @@ async def open_access(
         policies,
         Audit(enabled=settings.log.audit),
         UploadOwners(await state.secret()),
-        throttle,
+        parts.attempts,
         token_realm=settings.access.tokens.realm,
         external_url=settings.server.external_url,
     )
@@ -147,7 +147,7 @@ async def _make_own_tokens(parts: _Parts) -> _Made:
         allowed=parts.policies.limit,
         passwords=users,
         workloads=workloads,
-        throttle=parts.throttle,
+        attempts=parts.attempts,
         generation=lambda: 0 if users is None else users.generation,
     )
     parts.stack.push_async_callback(server.use.write)

@@ -174,7 +174,7 @@ async def _grant(request: Request, tokens: TokenService, form: Mapping[str, str]
             identity = await tokens.log_in(user, password, address)
         case "refresh_token":
             refresh = required(form, "refresh_token")
-            identity = await tokens.log_in_again(refresh, service, address)
+            identity = await tokens.log_in_again(refresh, service)
         case grant if grant == _EXCHANGE:
             if required(form, "subject_token_type") not in _SUBJECT_TYPES:
                 raise TokenRequestInvalid("invalid_request", "the subject_token is no ID token")

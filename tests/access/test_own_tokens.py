@@ -4,8 +4,10 @@ import pytest
 
 from core.access import ANONYMOUS, Access, Asker, CredentialsInvalid
 from core.access.basic import parse_basic
+from core.access.login_attempts import LoginAttempts
 from core.access.resources import CATALOG
 from core.access.state import AccessState
+from core.access.throttle import NoThrottle
 from core.access.tokens.identity import Identity
 from core.access.tokens.signing import SigningKeys
 from core.drivers import MemoryDriver, StorageDriver
@@ -125,10 +127,10 @@ async def test_an_access_token_is_no_refresh_token_and_the_reverse(node: Node, u
     access, refresh = await node.token(user, password), await node.refresh_token(user, password)
     assert refresh is not None
     with pytest.raises(CredentialsInvalid, match="no refresh token"):
-        await node.server.service.log_in_again(access, "moorage", None)
+        await node.server.service.log_in_again(access, "moorage")
     with pytest.raises(CredentialsInvalid):
         await node.bearer(refresh)
-    identity = await node.server.service.log_in_again(refresh, "moorage", None)
+    identity = await node.server.service.log_in_again(refresh, "moorage")
     assert identity.principal.name == user.removeprefix("robot+")
 
 
@@ -136,19 +138,19 @@ async def test_a_refresh_token_ends_with_the_user_the_password_or_its_time(node:
     again = node.server.service.log_in_again
     refresh = await node.refresh_token("ann")
     assert refresh is not None
-    assert (await again(refresh, "moorage", None)).principal.name == "ann"
+    assert (await again(refresh, "moorage")).principal.name == "ann"
     node.users.passwords["ann"] = "another"
     with pytest.raises(CredentialsInvalid, match="password has changed"):
-        await again(refresh, "moorage", None)
+        await again(refresh, "moorage")
     del node.users.passwords["ann"]
     with pytest.raises(CredentialsInvalid, match="password has changed"):
-        await again(refresh, "moorage", None)
+        await again(refresh, "moorage")
     node.users.passwords["ann"] = "correct horse battery staple"
     with pytest.raises(CredentialsInvalid, match="another service"):
-        await again(refresh, "old-registry", None)
+        await again(refresh, "old-registry")
     node.clock.now += 30 * 86400
     with pytest.raises(CredentialsInvalid, match="expired"):
-        await again(refresh, "moorage", None)
+        await again(refresh, "moorage")
 
 
 async def test_an_access_token_ends_with_the_user_or_the_password_within_a_second(
@@ -179,7 +181,7 @@ async def test_a_refresh_token_that_was_not_made_here_is_refused(node: Node, clo
         "x" * 100_000,
     ):
         with pytest.raises(CredentialsInvalid):
-            await node.server.service.log_in_again(forged, "moorage", None)
+            await node.server.service.log_in_again(forged, "moorage")
 
 
 async def test_nobody_gets_a_refresh_token_whom_nothing_would_end(node: Node) -> None:
@@ -299,17 +301,17 @@ async def test_failed_logins_are_told_to_who_slows_them_down(
 ) -> None:
     told: list[tuple[str, str | None, str | None]] = []
 
-    class Throttle:
-        async def check(self, address: str | None, user: str | None) -> None:
+    class Throttle(NoThrottle):
+        async def check(self, address: str, user: str) -> None:
             told.append(("check", address, user))
 
-        async def failed(self, address: str | None, user: str | None) -> None:
+        async def failed(self, address: str, user: str) -> None:
             told.append(("failed", address, user))
 
-        async def succeeded(self, address: str | None, user: str | None) -> None:
+        async def succeeded(self, address: str, user: str) -> None:
             told.append(("succeeded", address, user))
 
-    service = Node(driver, clock, throttle=Throttle()).server.service
+    service = Node(driver, clock, attempts=LoginAttempts(Throttle())).server.service
     await service.log_in("ann", "correct horse battery staple", "192.0.2.1")
     with pytest.raises(CredentialsInvalid):
         await service.log_in("ann", "wrong", "192.0.2.1")

@@ -16,8 +16,10 @@ from anyio import sleep
 from structlog.testing import capture_logs
 
 from api.openapi import render_contract
+from core.access.login_attempts import LoginAttempts
 from core.access.robots import Robots
 from core.access.state import AccessState
+from core.access.throttle import NoThrottle
 from core.drivers import MemoryDriver, StorageDriver, create_driver
 from core.errors import DriverUnavailable, RegistryError
 from tests.access.token_app import create_token_app_over, running_token_server
@@ -247,18 +249,18 @@ async def test_a_store_that_does_not_answer_is_unavailable_and_names_no_path() -
 
 
 async def test_too_many_attempts_are_answered_as_the_throttle_says() -> None:
-    class Throttle:
-        async def check(self, address: str | None, user: str | None) -> None:
+    class Throttle(NoThrottle):
+        async def check(self, address: str, user: str) -> None:
             raise RegistryError("too many")
 
-        async def failed(self, address: str | None, user: str | None) -> None:
+        async def failed(self, address: str, user: str) -> None:
             raise AssertionError
 
-        async def succeeded(self, address: str | None, user: str | None) -> None:
+        async def succeeded(self, address: str, user: str) -> None:
             raise AssertionError
 
     users = Users(ann=PASSWORD)
-    async with touring(throttle=Throttle(), passwords=users) as tour:
+    async with touring(attempts=LoginAttempts(Throttle()), passwords=users) as tour:
         await tour.get(500, auth=("ann", PASSWORD))
         await tour.post(_LOGIN, 500)
         await tour.get()

@@ -203,6 +203,29 @@ async def test_a_peer_over_a_unix_socket_is_trusted_by_name(
     assert seen == [client]
 
 
+@pytest.mark.parametrize("forwarded", [[(b"x-forwarded-for", b"192.0.2.1")], []])
+@pytest.mark.parametrize(("peer", "is_shown"), [("10.0.0.1", False), ("10.0.0.2", True)])
+async def test_the_certificate_of_a_proxy_is_nobodys_who_comes_through_it(
+    peer: str, is_shown: bool, forwarded: list[tuple[bytes, bytes]]
+) -> None:
+    seen: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert "other" in scope["extensions"]
+        seen.append("tls" in scope["extensions"])
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is to be received")
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nothing is to be sent")
+
+    middleware = ForwardedMiddleware(app, ServerSettings(trusted_proxies=("10.0.0.1",)))
+    scope = {"type": "http", "client": (peer, 1), "headers": forwarded}
+    await middleware({**scope, "extensions": {"tls": {}, "other": {}}}, receive, send)
+    assert seen == [is_shown]
+
+
 def test_nothing_stands_in_the_way_where_nothing_is_asked_of_it() -> None:
     assert not ForwardedMiddleware.is_needed(ServerSettings())
     assert ForwardedMiddleware.is_needed(ServerSettings(locations="absolute"))

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from core.access.login_attempts import LoginAttempts
 from core.access.own_tokens import OwnTokens
 from core.access.robot_use import RobotUse
 from core.access.robots import Robots
 from core.access.state import AccessState
-from core.access.throttle import LoginThrottle
 from core.access.tokens.issuing import TokenIssuer
 from core.access.tokens.logins import Logins, PasswordChecker, WorkloadIdentifier
 from core.access.tokens.own_keys import OwnKeys
@@ -48,7 +48,7 @@ def create_token_server(
     allowed: Rules,
     passwords: PasswordChecker | None = None,
     workloads: WorkloadIdentifier | None = None,
-    throttle: LoginThrottle | None = None,
+    attempts: LoginAttempts | None = None,
     generation: Callable[[], int] = lambda: 0,
     now: Callable[[], float] = time.time,
 ) -> TokenServer:
@@ -64,7 +64,7 @@ def create_token_server(
         allowed: the rules.
         passwords: the users.
         workloads: the issuers of workloads.
-        throttle: slows down those who guess.
+        attempts: slow down those who guess.
         generation: changes with the passwords of users.
         now: the clock.
     """
@@ -93,7 +93,7 @@ def create_token_server(
         issuer=TokenIssuer(keys, issuer=issuer, lifetime_seconds=access_token_seconds, now=now),
         refresh_tokens=RefreshTokens(state, lifetime_seconds=refresh_seconds, now=now),
         allowed=allowed,
-        throttle=throttle,
+        attempts=attempts,
     )
     controller = OwnTokens(
         service=services[0], verifier=verifier, logins=logins, generation=generation

@@ -3,16 +3,17 @@
 Spec: distribution, "Token Authentication Specification" and "OAuth2 Token Authentication".
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
 from core.access.basic import parse_basic
 from core.access.controller import Asker, CredentialsInvalid
+from core.access.login_attempts import LoginAttempts
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, parse_scope
-from core.access.throttle import LoginThrottle, NoThrottle
+from core.access.throttle import NoThrottle
 from core.access.tokens.identity import Identity
 from core.access.tokens.issuing import AccessToken, TokenIssuer
 from core.access.tokens.logins import WORKLOAD_USER, Logins
@@ -45,7 +46,7 @@ class TokenService:
     """Gives tokens to those who log in, and to everybody else what anybody may have.
 
     Every method raises `AccessUnavailable` or `DriverError` where the registry cannot find out
-    what it has to know, and whatever the throttle raises where there were too many attempts.
+    what it has to know, and `TooManyRequests` where there were too many attempts.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class TokenService:
         issuer: TokenIssuer,
         refresh_tokens: RefreshTokens,
         allowed: Rules,
-        throttle: LoginThrottle | None = None,
+        attempts: LoginAttempts | None = None,
     ) -> None:
         """Answer for these.
 
@@ -68,7 +69,7 @@ class TokenService:
             issuer: makes access tokens.
             refresh_tokens: makes the others.
             allowed: the rules.
-            throttle: slows down those who guess.
+            attempts: slow down those who guess.
         """
         self._services = tuple(services)
         self._logins = logins
@@ -76,7 +77,7 @@ class TokenService:
         self._issuer = issuer
         self._refresh_tokens = refresh_tokens
         self._allowed = allowed
-        self._throttle = NoThrottle() if throttle is None else throttle
+        self._attempts = LoginAttempts(NoThrottle()) if attempts is None else attempts
 
     async def identify(self, asker: Asker) -> Identity:
         """Return who asks, by the scheme Basic or a client certificate; anybody without either.
@@ -104,9 +105,10 @@ class TokenService:
         """
         if user == WORKLOAD_USER:
             if password.startswith(REFRESH_PREFIX):
-                return await self.log_in_again(password, self._services[0], address)
+                return await self.log_in_again(password, self._services[0])
             return await self.log_in_workload(password)
-        return await self._try(partial(self._logins.log_in, user, password), address, user)
+        attempt = partial(self._logins.log_in, user, password)
+        return await self._attempts.make(address, user, attempt)
 
     async def log_in_workload(self, token: str) -> Identity:
         """Return the workload that a token of another issuer is of.
@@ -118,13 +120,14 @@ class TokenService:
         # out those that come from the same address.
         return await self._logins.log_in_workload(token)
 
-    async def log_in_again(self, token: str, service: str, address: str | None) -> Identity:
+    async def log_in_again(self, token: str, service: str) -> Identity:
         """Return who a refresh token is of.
 
         Raises:
             CredentialsInvalid: it is none, or has ended.
         """
-        return await self._try(partial(self._resume, token, service), address, None)
+        # It is under a MAC, and not guessed.
+        return await self._logins.resume(await self._refresh_tokens.read(token, service))
 
     def check_service(self, service: str | None) -> str:
         """Return the service that a token is asked for; this registry if none is named.
@@ -165,23 +168,6 @@ class TokenService:
     async def key_set(self) -> Mapping[str, object]:
         """Return the keys that tokens are signed with now, or were. Spec: RFC 7517, section 5."""
         return {"keys": [key.public() for key in await self._keys.list_keys()]}
-
-    async def _resume(self, token: str, service: str) -> Identity:
-        return await self._logins.resume(await self._refresh_tokens.read(token, service))
-
-    async def _try(
-        self, attempt: Callable[[], Awaitable[Identity]], address: str | None, user: str | None
-    ) -> Identity:
-        # Clients behind a socket of this host count as one.
-        who = address or "local", user or ""
-        await self._throttle.check(*who)
-        try:
-            identity = await attempt()
-        except CredentialsInvalid:
-            await self._throttle.failed(*who)
-            raise
-        await self._throttle.succeeded(*who)
-        return identity
 
 
 def limit_access(
