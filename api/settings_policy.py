@@ -8,9 +8,9 @@ from pydantic import AfterValidator, Field
 
 from api.settings_groups import Group, about
 from core.access import ACTIONS, RepositoryPattern
-from core.access.policy import Policy, Rule, WriteOnce
-from core.access.subjects import Subject
-from core.access.wildcards import Wildcards
+from core.access.rules.policy import Policy, Rule, WriteOnce
+from core.access.rules.subjects import Subject
+from core.access.rules.wildcards import Wildcards
 
 __all__ = ["PolicySettings", "RuleSettings", "WriteOnceSettings"]
 

@@ -24,7 +24,7 @@ from bench.operations import Fetch, PushImage
 from bench.scenarios import SEED_REPOSITORY, SMALL_BYTES, TAG
 from bench.servers import Server, running_moorage
 from bench.stores import FilesystemStore
-from core.access.htpasswd_editing import set_password
+from core.access.passwords.editing import set_password
 
 __all__ = ["main"]
 

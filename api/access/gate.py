@@ -15,8 +15,8 @@ from api.access.policies import Policies
 from api.access.remembered import Remembered
 from api.exchange import Exchange, find_exchange
 from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
-from core.access.basic import parse_basic, split_credentials
-from core.access.login_attempts import LoginAttempts
+from core.access.passwords.attempts import LoginAttempts
+from core.access.passwords.basic import parse_basic, split_credentials
 from core.access.tokens.logins import WORKLOAD_USER
 from core.access.upload_owners import UploadOwners
 from core.errors import AccessDenied, AuthenticationRequired, NameInvalid

@@ -14,10 +14,10 @@ from api.limits import create_login_throttle
 from api.settings import Settings, SettingsError
 from api.watch import FileWatch
 from core.access import AccessController
-from core.access.htpasswd import PasswordFile
-from core.access.login_attempts import LoginAttempts
-from core.access.password_controller import PasswordController
-from core.access.password_users import PasswordUsers
+from core.access.passwords.attempts import LoginAttempts
+from core.access.passwords.controller import PasswordController
+from core.access.passwords.file import PasswordFile
+from core.access.passwords.users import PasswordUsers
 from core.access.state import AccessState
 from core.access.tokens.server import create_token_server
 from core.access.tokens.service import TokenService

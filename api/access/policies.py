@@ -10,8 +10,8 @@ from api.settings import Settings, SettingsError, load_settings_with_origins
 from api.settings_lines import find_line
 from api.settings_policy import PolicySettings
 from core.access import ACTIONS, Access, Principal
-from core.access.policy import Policy
 from core.access.resources import CATALOG
+from core.access.rules.policy import Policy
 
 __all__ = ["Policies", "load_policy"]
 

@@ -13,8 +13,8 @@ from api.commands.options import Config, Root, fail
 from api.commands.robots_shown import robot_fields, show_robots
 from api.durations import EXAMPLES, parse_duration
 from core.access.resources import ACTIONS, Grant, RepositoryPattern
-from core.access.robot_record import Robot
-from core.access.robots import Robots, RobotUnknown
+from core.access.robots.record import Robot
+from core.access.robots.robots import Robots, RobotUnknown
 
 __all__ = ["robots"]
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.access.robot_record import Robot
+from core.access.robots.record import Robot
 
 __all__ = ["robot_fields", "show_robots"]
 

@@ -8,8 +8,8 @@ import anyio
 import typer
 
 from api.commands.options import Config, fail, load_or_fail
-from core.access.htpasswd import PasswordFile, read_passwords
-from core.access.htpasswd_editing import UserUnknown, remove_user, set_password
+from core.access.passwords.editing import UserUnknown, remove_user, set_password
+from core.access.passwords.file import PasswordFile, read_passwords
 
 __all__ = ["users"]
 

@@ -9,7 +9,7 @@ from cachetools import TTLCache
 
 from api.limits.subjects import network_of, short_key
 from api.settings_limits import LimitsSettings
-from core.access.throttle import LoginThrottle
+from core.access.passwords.throttle import LoginThrottle
 from core.errors import TooManyRequests
 
 __all__ = ["Delays", "MemoryLoginThrottle"]

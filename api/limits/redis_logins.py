@@ -4,7 +4,7 @@ import math
 
 from api.limits.logins import Delays, MemoryLoginThrottle
 from api.limits.redis_calls import RedisCalls
-from core.access.throttle import LoginThrottle
+from core.access.passwords.throttle import LoginThrottle
 from core.errors import TooManyRequests
 
 __all__ = ["RedisLoginThrottle"]

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from core.access.opening import open_access_state
-from core.access.robots import Robots
+from core.access.robots.robots import Robots
 from core.access.state import AccessState
 from core.access.tokens.server import create_signing_keys
 from core.drivers import FilesystemDriver, MemoryDriver

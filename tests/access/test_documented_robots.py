@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from core.access.robot_record import SECRET_PREFIX
+from core.access.robots.record import SECRET_PREFIX
 from core.access.tokens.refreshing import REFRESH_PREFIX
 from tests.service.running import REPOSITORY, clean_environment
 

@@ -326,7 +326,7 @@ async def test_a_password_is_computed_once_and_a_change_of_the_file_ends_it(
         asked.append(hashed)
         return real(password, hashed)
 
-    monkeypatch.setattr("core.access.htpasswd.bcrypt.checkpw", counted)
+    monkeypatch.setattr("core.access.passwords.file.bcrypt.checkpw", counted)
     async with guarded(settings) as registry, registry.client("bob") as bob:
         for _ in range(40):
             assert (await bob.get("/v2/bob/app/tags/list")).status_code == 404

@@ -9,8 +9,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from core.access.htpasswd import PasswordFile, hash_password, read_passwords
-from core.access.htpasswd_editing import UserUnknown, remove_user, set_password
+from core.access.passwords.editing import UserUnknown, remove_user, set_password
+from core.access.passwords.file import PasswordFile, hash_password, read_passwords
 
 __all__: list[str] = []
 

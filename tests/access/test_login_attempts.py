@@ -6,7 +6,7 @@ from anyio import create_task_group, sleep
 from api.limits import create_login_throttle
 from api.settings_limits import LimitsSettings
 from core.access import CredentialsInvalid
-from core.access.login_attempts import LoginAttempts
+from core.access.passwords.attempts import LoginAttempts
 from core.errors import TooManyRequests
 
 __all__: list[str] = []

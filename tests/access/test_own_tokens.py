@@ -3,11 +3,11 @@
 import pytest
 
 from core.access import ANONYMOUS, Access, Asker, CredentialsInvalid
-from core.access.basic import parse_basic
-from core.access.login_attempts import LoginAttempts
+from core.access.passwords.attempts import LoginAttempts
+from core.access.passwords.basic import parse_basic
+from core.access.passwords.throttle import NoThrottle
 from core.access.resources import CATALOG
 from core.access.state import AccessState
-from core.access.throttle import NoThrottle
 from core.access.tokens.identity import Identity
 from core.access.tokens.signing import SigningKeys
 from core.drivers import MemoryDriver, StorageDriver

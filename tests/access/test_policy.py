@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 
 from core.access import ANONYMOUS, Grant, Principal, RepositoryPattern
-from core.access.policy import Policy, Rule, WriteOnce
-from core.access.subjects import Subject
-from core.access.wildcards import Wildcards
+from core.access.rules.policy import Policy, Rule, WriteOnce
+from core.access.rules.subjects import Subject
+from core.access.rules.wildcards import Wildcards
 
 __all__: list[str] = []
 

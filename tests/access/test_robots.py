@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.access import Asker, CredentialsInvalid, Grant, RepositoryPattern
-from core.access.robot_record import Robot, find_robot_name
-from core.access.robot_use import RobotUse
-from core.access.robots import RobotExists, Robots, RobotUnknown
+from core.access.robots.record import Robot, find_robot_name
+from core.access.robots.robots import RobotExists, Robots, RobotUnknown
+from core.access.robots.use import RobotUse
 from core.access.state import AccessState
 from core.drivers import CheckedDriver, FilesystemDriver, StorageDriver
 from core.errors import AccessUnavailable
@@ -174,7 +174,7 @@ async def test_a_new_secret_ends_the_old_one_and_its_tokens(
     with pytest.raises(CredentialsInvalid):
         await node.bearer(token)
     with pytest.raises(CredentialsInvalid):
-        await node.server.service.log_in_again(refresh, "moorage", None)
+        await node.server.service.log_in_again(refresh, "moorage")
 
 
 async def test_a_robot_that_has_expired_is_nobody_and_no_token_outlives_it(

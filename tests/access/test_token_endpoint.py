@@ -16,10 +16,10 @@ from anyio import sleep
 from structlog.testing import capture_logs
 
 from api.openapi import render_contract
-from core.access.login_attempts import LoginAttempts
-from core.access.robots import Robots
+from core.access.passwords.attempts import LoginAttempts
+from core.access.passwords.throttle import NoThrottle
+from core.access.robots.robots import Robots
 from core.access.state import AccessState
-from core.access.throttle import NoThrottle
 from core.drivers import MemoryDriver, StorageDriver, create_driver
 from core.errors import DriverUnavailable, RegistryError
 from tests.access.token_app import create_token_app_over, running_token_server

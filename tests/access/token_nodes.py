@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from core.access import ANONYMOUS, Access, Asker, CredentialsInvalid, Grant, Principal
 from core.access.resources import RepositoryPattern
-from core.access.robots import Robots
+from core.access.robots.robots import Robots
 from core.access.state import AccessState
 from core.access.tokens.server import TokenServer, create_token_server
 from core.drivers import StorageDriver

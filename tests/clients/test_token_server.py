@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.access import Grant, RepositoryPattern
-from core.access.robots import Robots
+from core.access.robots.robots import Robots
 from core.access.state import AccessState
 from core.access.tokens.server import create_signing_keys
 from core.access.tokens.signing import SigningKeys

@@ -11,7 +11,7 @@ from api.limits.logins import Delays, MemoryLoginThrottle
 from api.limits.redis_calls import RedisCalls
 from api.limits.redis_logins import RedisLoginThrottle
 from api.settings_limits import LimitsSettings
-from core.access.throttle import LoginThrottle
+from core.access.passwords.throttle import LoginThrottle
 from core.errors import TooManyRequests
 from core.storage.circuit import Circuit
 from tests.limits.conftest import Clock

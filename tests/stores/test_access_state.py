@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.access.robots import RobotExists, Robots, RobotUnknown
+from core.access.robots.robots import RobotExists, Robots, RobotUnknown
 from core.access.state import AccessState
 from core.access.tokens.server import create_signing_keys
 from core.drivers import StorageDriver

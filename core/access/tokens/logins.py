@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 from core.access.controller import CredentialsInvalid
 from core.access.principal import ANONYMOUS, Principal
-from core.access.robot_record import Robot, find_robot_name
-from core.access.robot_use import RobotUse
-from core.access.robots import FRESH_SECONDS, Robots
+from core.access.robots.record import Robot, find_robot_name
+from core.access.robots.robots import FRESH_SECONDS, Robots
+from core.access.robots.use import RobotUse
 from core.access.state import AccessState
 from core.access.tokens.identity import Identity
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from core.access.login_attempts import LoginAttempts
-from core.access.own_tokens import OwnTokens
-from core.access.robot_use import RobotUse
-from core.access.robots import Robots
+from core.access.passwords.attempts import LoginAttempts
+from core.access.robots.robots import Robots
+from core.access.robots.use import RobotUse
 from core.access.state import AccessState
 from core.access.tokens.issuing import TokenIssuer
 from core.access.tokens.logins import Logins, PasswordChecker, WorkloadIdentifier
+from core.access.tokens.own import OwnTokens
 from core.access.tokens.own_keys import OwnKeys
 from core.access.tokens.refreshing import RefreshTokens
 from core.access.tokens.service import Rules, TokenService

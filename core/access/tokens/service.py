@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from core.access.basic import parse_basic
 from core.access.controller import Asker, CredentialsInvalid
-from core.access.login_attempts import LoginAttempts
+from core.access.passwords.attempts import LoginAttempts
+from core.access.passwords.basic import parse_basic
+from core.access.passwords.throttle import NoThrottle
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, parse_scope
-from core.access.throttle import NoThrottle
 from core.access.tokens.identity import Identity
 from core.access.tokens.issuing import AccessToken, TokenIssuer
 from core.access.tokens.logins import WORKLOAD_USER, Logins

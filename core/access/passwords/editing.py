@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.access.htpasswd import hash_password
+from core.access.passwords.file import hash_password
 
 __all__ = ["UserUnknown", "remove_user", "set_password"]
 

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from anyio import Lock
 
 from core.access.controller import CredentialsInvalid
-from core.access.throttle import LoginThrottle
+from core.access.passwords.throttle import LoginThrottle
 
 __all__ = ["LoginAttempts"]
 

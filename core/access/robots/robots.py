@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from core.access.resources import Grant
-from core.access.robot_record import ROBOT_NAME_PATTERN, Robot, make_secret
+from core.access.robots.record import ROBOT_NAME_PATTERN, Robot, make_secret
 from core.access.state import AccessState
 from core.errors import AccessUnavailable, PathNotFound
 

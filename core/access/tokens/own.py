@@ -5,8 +5,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from core.access.basic import parse_basic
 from core.access.controller import Asker, Challenge, CredentialsInvalid
+from core.access.passwords.basic import parse_basic
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, format_scope
 from core.access.tokens.claims import parse_access

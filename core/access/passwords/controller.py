@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from core.access.basic import parse_basic, split_credentials
 from core.access.controller import AccessController, Asker, Challenge, CredentialsInvalid
-from core.access.password_users import PasswordUsers
+from core.access.passwords.basic import parse_basic, split_credentials
+from core.access.passwords.users import PasswordUsers
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access
 

@@ -2,7 +2,7 @@
 
 import time
 
-from core.access.htpasswd import PasswordFile
+from core.access.passwords.file import PasswordFile
 from core.access.principal import Principal
 
 __all__ = ["PasswordUsers"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 from core.access.principal import Principal
-from core.access.wildcards import Wildcards
+from core.access.rules.wildcards import Wildcards
 
 __all__ = ["Subject"]
 

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from core.access.principal import Principal
 from core.access.resources import RepositoryPattern, covers
-from core.access.subjects import Subject
-from core.access.wildcards import Wildcards
+from core.access.rules.subjects import Subject
+from core.access.rules.wildcards import Wildcards
 
 __all__ = ["OPEN_TO_USERS", "Decision", "Policy", "Rule", "WriteOnce"]
 

@@ -1,0 +1,1 @@
+"""Robots: accounts of programs, what they may do, and when they last came."""
