@@ -17,9 +17,6 @@ __all__ = ["SECRET_BYTES", "AccessState"]
 
 SECRET_BYTES: Final = 32
 
-_WAIT_SECONDS = 45
-"""Longer than any store keeps the claim of a process that has died."""
-
 _HEX = re.compile(rb"[0-9a-f]+")
 
 
@@ -54,7 +51,7 @@ class AccessState:
         # Tasks of one process wait for each other here, where that costs the store nothing.
         async with (
             self._lock,
-            holding(self.driver, self.paths.claim, wait_seconds=_WAIT_SECONDS),
+            holding(self.driver, self.paths.claim),
         ):
             yield
 

@@ -10,7 +10,10 @@ from anyio import fail_after, move_on_after, sleep
 from core.drivers import FileWriter, StorageDriver
 from core.errors import DriverError, DriverUnavailable, PathNotFound, WriterBusy
 
-__all__ = ["holding"]
+__all__ = ["PATIENCE_SECONDS", "holding"]
+
+PATIENCE_SECONDS = 45
+"""Longer than any store keeps the claim of a process that has died."""
 
 _POLL_SECONDS = 0.03
 _RELEASE_SECONDS = 10
@@ -19,7 +22,9 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def holding(driver: StorageDriver, path: str, *, wait_seconds: float) -> AsyncIterator[None]:
+async def holding(
+    driver: StorageDriver, path: str, *, wait_seconds: float = PATIENCE_SECONDS
+) -> AsyncIterator[None]:
     """Hold `path` inside the block; nothing is left there afterwards.
 
     A store without locks may let another in whose claim has wrongly been taken for that of a dead

@@ -13,9 +13,6 @@ from core.storage.tag_service import TagService
 
 __all__ = ["creating_tags"]
 
-_WAIT_SECONDS = 45
-"""Longer than any store keeps the claim of a process that has died."""
-
 
 @asynccontextmanager
 async def creating_tags(
@@ -34,7 +31,7 @@ async def creating_tags(
         # In one order, so that two who want the same tags do not wait for each other.
         for tag in sorted(set(tags), key=str):
             claim = paths.tag_claim(name, tag)
-            await stack.enter_async_context(holding(driver, claim, wait_seconds=_WAIT_SECONDS))
+            await stack.enter_async_context(holding(driver, claim))
             found = await service.find(tag)
             if found is not None and found != digest:
                 raise TagImmutable(name=str(name), tag=str(tag), digest=str(found))
