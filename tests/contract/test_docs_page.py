@@ -4,12 +4,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.manifest import OCI_MANIFEST
+from tests.clients.guarded import running_guarded
 from tests.live import Service, running_registry
 
 __all__: list[str] = []
@@ -98,6 +100,28 @@ def test_try_it_out_lists_the_tags_that_were_pushed(docs: _Watched, service: Ser
     assert json.loads(shown.inner_text()) == {"name": _NAME, "tags": ["1.0", "latest"]}
     assert docs.requests[-1] == f"{service.url}/v2/team%2Fapp/tags/list"
     assert docs.troubles == []
+
+
+@pytest.mark.clients
+@pytest.mark.needs("chromium")
+@pytest.mark.timeout(60)
+def test_the_page_logs_in(browser: Browser, tmp_path: Path) -> None:
+    settings = '[access]\ncontroller = "moorage"\nhtpasswd.file = "{folder}/users"\n'
+    with running_guarded(tmp_path, settings, "ann") as guarded, browser.new_page() as page:
+        page.goto(f"{guarded.service.url}/docs")
+        page.locator(".auth-wrapper .authorize").click()
+        form = page.locator(".auth-container", has=page.locator("h4", has_text="password"))
+        form.locator("input[type=text]").fill("ann")
+        form.locator("input[type=password]").fill("pw-ann")
+        form.locator("button.authorize").click()
+        page.locator(".btn-done").first.click()
+        operation = page.locator("#operations-registry-listRepositories")
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        shown = operation.locator(".live-responses-table .response-col_description code").first
+        expect(shown).to_contain_text("repositories")
+        assert [line["who"] for line in guarded.audit("login")] == ["user:ann"]
 
 
 def test_the_page_forbids_whatever_does_not_come_from_the_registry(service: Service) -> None:
