@@ -4,7 +4,9 @@ All of it happens in one process, over a transport that only keeps what is writt
 """
 
 import asyncio
+import base64
 import gc
+import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from uvicorn.server import ServerState
 from api.app import create_app
 from api.protocol import GuardedConfig, GuardedProtocol
 from api.settings import Settings
+from core.access.passwords.editing import set_password
 from core.drivers import create_driver
 from tests.performance.pulls import PULLS, PUSHES
 
@@ -32,6 +35,10 @@ _CALLS = {
     "HEAD blob": 67,
 }
 """At most so many for a request, from its arrival to its access line."""
+
+
+_CALLS_WITH_TOKEN = 14
+"""At most so many more where a token is shown that was verified a moment ago."""
 
 
 class _Transport(asyncio.Transport):
@@ -65,8 +72,17 @@ class _Connection:
         self.protocol = GuardedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
         self.protocol.connection_made(self.transport)
 
-    async def ask(self, method: str, path: str, body: bytes = b"", media_type: str = "") -> bytes:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        media_type: str = "",
+        authorization: str | None = None,
+    ) -> bytes:
         fields = [f"{method} {path} HTTP/1.1", "Host: t", "User-Agent: t", "Accept: */*"]
+        if authorization is not None:
+            fields.append(f"Authorization: {authorization}")
         if body:
             fields += [f"Content-Type: {media_type}", f"Content-Length: {len(body)}"]
         self.transport.written = asyncio.get_running_loop().create_future()
@@ -121,6 +137,40 @@ async def test_a_pull_takes_no_more_calls_of_functions_than_it_must(
             answer = await connection.ask(*request)
     assert b" 200 " in answer[:16]
     assert _CALLS[title] / 2 < calls[0] // _COUNT <= _CALLS[title]
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path, connection: _Connection) -> AsyncIterator[_Connection]:
+    """A second registry over the same store, which asks for tokens."""
+    set_password(tmp_path / "users", "ann", "of no worth")
+    access = {"controller": "moorage", "htpasswd": {"file": tmp_path / "users"}}
+    settings = Settings.model_validate({"access": access})
+    driver = create_driver("filesystem", {"root": tmp_path})
+    app = create_app(settings, driver)
+    config = GuardedConfig(
+        app, limits=settings.server, interface="asgi3", lifespan="off", log_config=None
+    )
+    config.load()
+    async with app.router.lifespan_context(app):
+        yield _Connection(config)
+        await asyncio.sleep(0.2)
+    await driver.aclose()
+
+
+async def test_a_token_takes_no_more_calls_of_functions_than_it_must(guarded: _Connection) -> None:
+    title = "GET manifest by tag"
+    method, path, *_ = PULLS[title]
+    name = path.removeprefix("/v2/").partition("/manifests/")[0]
+    basic = base64.b64encode(b"ann:of no worth").decode()
+    asked = f"/token?service=moorage&scope=repository:{name}:pull"
+    given = await guarded.ask("GET", asked, authorization=f"Basic {basic}")
+    token = json.loads(given.partition(b"\r\n\r\n")[2])["token"]
+    await guarded.ask(method, path, authorization=f"Bearer {token}")
+    with _counting_calls() as calls:
+        for _ in range(_COUNT):
+            answer = await guarded.ask(method, path, authorization=f"Bearer {token}")
+    assert b" 200 " in answer[:16]
+    assert calls[0] // _COUNT <= _CALLS[title] + _CALLS_WITH_TOKEN
 
 
 @pytest.mark.parametrize("title", PULLS)
