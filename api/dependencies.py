@@ -151,7 +151,7 @@ async def _get_upload_id(
         ),
     ],
 ) -> str:
-    (await _get_access(request)).require_upload(upload_id, name)
+    await (await _get_access(request)).require_upload(upload_id, name)
     return upload_id
 
 

@@ -83,7 +83,6 @@ async def open_access(
 
     Raises:
         SettingsError: the controller is unknown, or cannot use its settings.
-        AccessUnavailable, DriverError: the secrets cannot be read or made.
     """
     if settings.access.is_open:
         return OpenAccess(gate=None)
@@ -109,7 +108,7 @@ async def open_access(
         made.controller,
         policies,
         Audit(enabled=settings.log.audit),
-        UploadOwners(await state.secret()),
+        UploadOwners(state.secret),
         parts.attempts,
         token_realm=settings.access.tokens.realm,
         external_url=settings.server.external_url,

@@ -39,20 +39,25 @@ class RequestAccess:
             self.principal, action, repository
         )
 
-    def new_upload_id(self, repository: str) -> str | None:
-        """Return an id for an upload that belongs to the sender; None where it is nobody's."""
+    async def new_upload_id(self, repository: str) -> str | None:
+        """Return an id for an upload that belongs to the sender; None where it is nobody's.
+
+        Raises:
+            AccessUnavailable, DriverError: what ids are made with cannot be had.
+        """
         if self._gate is None:
             return None
-        return self._gate.owners.make(self.principal, repository)
+        return await self._gate.owners.make(self.principal, repository)
 
-    def require_upload(self, upload_id: str, repository: str) -> None:
+    async def require_upload(self, upload_id: str, repository: str) -> None:
         """Return if the sender may go on with an upload.
 
         Raises:
             UploadUnknown: it belongs to someone else, of whom the sender learns nothing.
+            AccessUnavailable, DriverError: it cannot be found out now.
         """
         gate = self._gate
-        if gate is None or gate.owners.is_of(upload_id, self.principal, repository):
+        if gate is None or await gate.owners.is_of(upload_id, self.principal, repository):
             return
         reason = "the upload belongs to someone else"
         gate.note_denied(self._scope, self.principal, "push", repository, reason)

@@ -143,7 +143,7 @@ async def start_upload(
     if digest is not None:
         return await _push_whole(request, repository, settings, _parse_digest(digest))
     algorithm = SHA256 if digest_algorithm is None else get_algorithm(_with_plus(digest_algorithm))
-    upload_id = access.new_upload_id(str(repository.name))
+    upload_id = await access.new_upload_id(str(repository.name))
     async with await repository.layers.upload(algorithm, upload_id) as upload:
         return _progress(repository, upload, status=202)
 

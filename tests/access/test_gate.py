@@ -19,7 +19,9 @@ from api.routes import protocol_routes, router
 from api.settings import Settings
 from core.access import Principal
 from core.drivers import MemoryDriver
+from core.errors import DriverUnavailable
 from tests.access.guarded import Client, Registry, guarded, settings_of, write_users
+from tests.faulty import Call, FaultyDriver
 
 __all__: list[str] = []
 
@@ -451,3 +453,22 @@ async def test_what_is_proven_while_the_passwords_change_is_not_remembered(
         assert (await bob.get("/v2/bob/app/tags/list")).status_code == 404
         monkeypatch.undo()
         assert (await bob.get("/v2/bob/app/tags/list")).status_code == 401
+
+
+async def test_a_store_that_is_away_at_the_start_keeps_nobody_from_logging_in(
+    settings: Settings,
+) -> None:
+    is_away = True
+
+    async def away(call: Call) -> None:
+        if is_away:
+            raise DriverUnavailable(call.path, "away")
+
+    async with (
+        guarded(settings, FaultyDriver(MemoryDriver(), away)) as registry,
+        registry.client("ann") as ann,
+    ):
+        assert (await ann.get("/v2/")).status_code == 200
+        assert (await ann.post("/v2/team/app/blobs/uploads/")).status_code == 503
+        is_away = False
+        assert (await ann.post("/v2/team/app/blobs/uploads/")).status_code == 202

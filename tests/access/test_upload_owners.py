@@ -10,11 +10,20 @@ from core.access.upload_owners import UploadOwners
 __all__: list[str] = []
 
 ANN = Principal(kind="user", name="ann")
-OWNERS = UploadOwners(b"s" * 32)
 
 
-def test_an_id_is_a_uuid_of_version_8_and_no_two_are_alike() -> None:
-    made = {OWNERS.make(ANN, "team/app") for _ in range(1000)}
+def owners(byte: bytes = b"s") -> UploadOwners:
+    async def find_secret() -> bytes:
+        return byte * 32
+
+    return UploadOwners(find_secret)
+
+
+OWNERS = owners()
+
+
+async def test_an_id_is_a_uuid_of_version_8_and_no_two_are_alike() -> None:
+    made = {await OWNERS.make(ANN, "team/app") for _ in range(1000)}
     assert len(made) == 1000
     for upload_id in made:
         found = uuid.UUID(upload_id)
@@ -22,24 +31,24 @@ def test_an_id_is_a_uuid_of_version_8_and_no_two_are_alike() -> None:
         assert (found.version, found.variant) == (8, uuid.RFC_4122)
 
 
-def test_an_upload_is_of_who_began_it_on_every_node_and_in_no_other_repository() -> None:
-    upload_id = OWNERS.make(ANN, "team/app")
-    assert UploadOwners(b"s" * 32).is_of(upload_id, Principal(kind="user", name="ann"), "team/app")
-    assert not OWNERS.is_of(upload_id, Principal(kind="user", name="bob"), "team/app")
-    assert not OWNERS.is_of(upload_id, Principal(kind="robot", name="ann"), "team/app")
-    assert not OWNERS.is_of(upload_id, ANONYMOUS, "team/app")
-    assert not OWNERS.is_of(upload_id, ANN, "team/app2")
-    assert not UploadOwners(b"t" * 32).is_of(upload_id, ANN, "team/app")
+async def test_an_upload_is_of_who_began_it_on_every_node_and_in_no_other_repository() -> None:
+    upload_id = await OWNERS.make(ANN, "team/app")
+    assert await owners().is_of(upload_id, Principal(kind="user", name="ann"), "team/app")
+    assert not await OWNERS.is_of(upload_id, Principal(kind="user", name="bob"), "team/app")
+    assert not await OWNERS.is_of(upload_id, Principal(kind="robot", name="ann"), "team/app")
+    assert not await OWNERS.is_of(upload_id, ANONYMOUS, "team/app")
+    assert not await OWNERS.is_of(upload_id, ANN, "team/app2")
+    assert not await owners(b"t").is_of(upload_id, ANN, "team/app")
 
 
-def test_an_id_with_any_bit_changed_is_nobodys() -> None:
-    value = uuid.UUID(OWNERS.make(ANN, "team/app")).int
+async def test_an_id_with_any_bit_changed_is_nobodys() -> None:
+    value = uuid.UUID(await OWNERS.make(ANN, "team/app")).int
     for bit in range(128):
         changed = uuid.UUID(int=value ^ (1 << bit))
         if changed.version == 8:
-            assert not OWNERS.is_of(str(changed), ANN, "team/app"), bit
+            assert not await OWNERS.is_of(str(changed), ANN, "team/app"), bit
 
 
 @pytest.mark.parametrize("text", ["7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5", "x", "", "９" * 32])
-def test_an_id_that_was_made_elsewhere_is_for_everybody(text: str) -> None:
-    assert OWNERS.is_of(text, ANN, "team/app")
+async def test_an_id_that_was_made_elsewhere_is_for_everybody(text: str) -> None:
+    assert await OWNERS.is_of(text, ANN, "team/app")
