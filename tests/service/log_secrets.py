@@ -12,7 +12,7 @@ _FORMS = re.compile(
     # them, private keys, and hashes of passwords.
     r"eyJ[A-Za-z0-9_-]{16,}"
     r"|moorage_(?:robot|refresh)_[A-Za-z0-9_.-]{8,}"
-    r"|\b(?:Basic|Bearer) (?!realm=)[A-Za-z0-9+/=._~-]{8,}"
+    r"|\b(?:Basic|Bearer) (?!realm=|credentials\b)[A-Za-z0-9+/=._~-]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{20,}"
 )

@@ -35,3 +35,4 @@ def test_what_is_no_secret_is_none(tmp_path: Path) -> None:
     file.write_text('{"event": "audit", "who": "user:ann", "reason": "Basic realm=x", "sha256:ab"}')
     check_log(file)
     assert find_secrets('Bearer realm="https://registry/token"') == []
+    assert find_secrets("the Basic credentials name no user") == []
