@@ -5,9 +5,7 @@ export PYTHON
 export PATH := $(PATH):$(CURDIR)/.setup/parts/usr/bin
 
 bin := .venv/bin
-# In the order of their names: the files with real clients and stores, which have few tests and take
-# the longest, would otherwise come last, and one worker would wait for the other.
-pytest := $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+pytest := $(bin)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick lint format format-check types check openapi bench bench-quick lock clean \

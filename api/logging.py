@@ -18,6 +18,7 @@ __all__ = ["configure_logging", "write_audit_line", "write_lines"]
 
 # Made once: `json.dumps` makes an encoder for each call that has options.
 _ENCODER = json.JSONEncoder(default=repr)
+_PROCESSORS: list[Processor] = []
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
@@ -33,8 +34,10 @@ def configure_logging(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering = _rendering(settings)
+    # Loggers that have been used keep the list that they have met first.
+    _PROCESSORS[:] = [*shared, *rendering]
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=_PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,

@@ -1,8 +1,12 @@
 """Fixtures of every test."""
 
-import pytest
+from collections.abc import Iterator
 
-__all__ = ["anyio_backend", "pytest_plugins"]
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+__all__ = ["anyio_backend", "logs", "pytest_plugins"]
 
 pytest_plugins = ["tests.parts", "tests.servers.fixtures"]
 
@@ -11,3 +15,10 @@ pytest_plugins = ["tests.parts", "tests.servers.fixtures"]
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Runs asynchronous tests on the loop that the service runs on."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def logs() -> Iterator[list[EventDict]]:
+    """What is logged during the test, in this process."""
+    with capture_logs() as lines:
+        yield lines

@@ -1,23 +1,14 @@
 """Stores for the registry's own secrets and records."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
-from structlog.typing import EventDict
 
 from core.access.state import AccessState
 from core.drivers import CheckedDriver, FilesystemDriver, MemoryDriver, StorageDriver
 
-__all__ = ["driver", "logs", "state"]
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    """What is logged during the test, in this process."""
-    with capture_logs() as lines:
-        yield lines
+__all__ = ["driver", "state"]
 
 
 @pytest.fixture(params=["memory", "filesystem"])

@@ -1,6 +1,5 @@
 """A registry that asks who its clients are, set up as people set it up: by a file and commands."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,9 +33,8 @@ class Guarded:
 
     def audit(self, action: str) -> list[dict[str, Any]]:
         """Return the lines of the audit log about one kind of action."""
-        lines = self.service.log_file.read_text(encoding="utf-8").splitlines()
-        found = [json.loads(line) for line in lines if '"event": "audit"' in line]
-        return [line for line in found if line["action"] == action]
+        lines = self.service.log_lines()
+        return [line for line in lines if line["event"] == "audit" and line["action"] == action]
 
 
 @contextmanager

@@ -72,7 +72,9 @@ class Service:
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Read everything logged so far; a line that is not JSON is an error."""
-        return [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        # The last one may be on its way.
+        lines = self.log_file.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def wait_for_log(self, event: str, **fields: object) -> dict[str, Any]:
         """Wait until a line of `event` with `fields` is logged, and give it."""

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from structlog.typing import EventDict
 
 from core.digest import SHA256, SHA384, SHA512, Algorithm, Digest
 from core.drivers import StorageDriver
@@ -79,26 +80,26 @@ async def test_a_damaged_link_is_unknown_and_logged_until_the_next_push(
     driver: StorageDriver,
     repository: Repository,
     content: bytes,
-    capsys: pytest.CaptureFixture[str],
+    logs: list[EventDict],
 ) -> None:
     digest = await push_blob(repository, b"content")
     await driver.put(link_path(R, digest), content)
     with pytest.raises(BlobUnknown):
         await repository.layers.fetch(digest)
-    assert "link is damaged" in capsys.readouterr().out
+    assert "link is damaged" in [line["event"] for line in logs]
     await push_blob(repository, b"content")
     assert await driver.get(link_path(R, digest)) == str(digest).encode()
     assert await read_layer(repository, digest) == b"content"
 
 
 async def test_a_link_to_another_digest_is_unknown_and_logged_until_the_next_push(
-    driver: StorageDriver, repository: Repository, capsys: pytest.CaptureFixture[str]
+    driver: StorageDriver, repository: Repository, logs: list[EventDict]
 ) -> None:
     digest = await push_blob(repository, b"content")
     other = await push_blob(repository, b"other")
     await driver.put(link_path(R, digest), str(other).encode())
     assert not await repository.layers.exists(digest)
-    assert "link is damaged" in capsys.readouterr().out
+    assert "link is damaged" in [line["event"] for line in logs]
     await push_blob(repository, b"content")
     assert await read_layer(repository, digest) == b"content"
 

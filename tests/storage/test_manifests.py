@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint
+from structlog.typing import EventDict
 
 from core.digest import SHA512, Digest
 from core.drivers import Barrier, Change, Put, StorageDriver
@@ -166,7 +167,7 @@ async def test_a_damaged_link_is_unknown_and_logged_until_the_next_push(
     repository: Repository,
     place: str,
     content: bytes,
-    capsys: pytest.CaptureFixture[str],
+    logs: list[EventDict],
 ) -> None:
     manifest = await push_image(repository, image(), tags=["v1"])
     tag_path = f"{REPOSITORY}/_manifests/tags/v1/current/link"
@@ -174,7 +175,7 @@ async def test_a_damaged_link_is_unknown_and_logged_until_the_next_push(
     await driver.put(path, content)
     with pytest.raises(ManifestUnknown):
         await repository.manifests.get(V1)
-    assert "link is damaged" in capsys.readouterr().out
+    assert "link is damaged" in [line["event"] for line in logs]
     await repository.manifests.put(manifest, [V1])
     assert (await repository.manifests.get(V1)).payload == manifest.payload
 
@@ -184,13 +185,13 @@ async def test_a_damaged_manifest_is_unknown_and_logged_until_the_next_push(
     driver: StorageDriver,
     repository: Repository,
     content: bytes,
-    capsys: pytest.CaptureFixture[str],
+    logs: list[EventDict],
 ) -> None:
     manifest = await push_image(repository, image(), tags=["v1"])
     await driver.put(data_path(manifest.digest), content)
     with pytest.raises(ManifestUnknown):
         await repository.manifests.get(V1)
-    assert "content is damaged" in capsys.readouterr().out
+    assert "content is damaged" in [line["event"] for line in logs]
     await repository.manifests.put(manifest)
     assert (await repository.manifests.get(V1)).payload == manifest.payload
 
