@@ -1,15 +1,19 @@
-"""Keys, robots and the shared secret on real object stores, where nodes begin at once."""
+"""Keys, robots, the secret and write-once tags on real object stores, where nodes begin at once."""
 
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from anyio import sleep
 
 from core.access.robots.robots import RobotExists, Robots, RobotUnknown
 from core.access.state import AccessState
 from core.access.tokens.server import create_signing_keys
+from core.digest import Digest
 from core.drivers import StorageDriver
+from core.errors import TagImmutable
+from core.storage import Registry, Repository, RepositoryName, Tag
 from tests.access.nodes import all_at_once
 from tests.access.token_nodes import PASSWORD, TEAM, Clock, Node
 from tests.stores.conftest import ObjectStore
@@ -73,3 +77,31 @@ async def test_a_robot_is_added_once_and_revoked_for_all(
     with pytest.raises(RobotUnknown):
         await nodes[1].robots.revoke("ci")
     assert await nodes[0].robots.list_all() == []
+
+
+async def test_of_nodes_that_create_a_write_once_tag_at_once_one_succeeds(
+    drivers: list[StorageDriver],
+) -> None:
+    name, tag = RepositoryName.parse("prod/app"), Tag.parse("v1")
+    repositories = [Registry(driver).repository(name) for driver in drivers]
+
+    async def create(repository: Repository, digest: Digest) -> Digest | None:
+        try:
+            async with repository.creating_tags([tag], digest):
+                await sleep(0.05)
+                await repository.tags.set(tag, digest)
+        except TagImmutable:
+            return None
+        return digest
+
+    digests = [Digest.of(bytes([number])) for number in range(_NODES)]
+    made = await all_at_once(
+        *(
+            partial(create, repository, digest)
+            for repository, digest in zip(repositories, digests, strict=True)
+        )
+    )
+    (winner,) = [digest for digest in made if digest is not None]
+    for repository in repositories:
+        assert await repository.tags.find(tag) == winner
+    assert [entry async for entry in drivers[0].list_unfinished("/")] == []
