@@ -99,7 +99,7 @@ class Gate:
         return (principal, needs, repository) in self._admitted
 
     async def admit(self, scope: Scope, needs: Needs, repository: str) -> None:
-        """Let a request pass, and note who sends it.
+        """Let a request pass of which `admits` did not know that it may, and note who sends it.
 
         Raises:
             AuthenticationRequired: it does not tell who sends it, or not enough.
@@ -113,10 +113,9 @@ class Gate:
         # A path that names no repository wants nothing that a token could be good for.
         is_nameless = needs.kind == "repository" and not _is_name(repository)
         wanted = () if is_nameless else needs.wanted(repository)
-        principal = self._find_known(scope, exchange)
+        principal = exchange.principal
         if principal is None:
-            principal = await self._identify(scope, exchange, wanted)
-        exchange.principal = principal
+            principal = exchange.principal = await self._identify(scope, exchange, wanted)
         if needs.kind == "login":
             if principal is ANONYMOUS:
                 raise self.unproven(scope, wanted, "log in, or ask for a token")
@@ -170,20 +169,16 @@ class Gate:
         Raises:
             AuthenticationRequired: it is not; another one may be.
         """
-        if not self.has_scope(principal, wanted):
-            raise self.unproven(
-                scope,
-                wanted,
-                "the token is not good for this",
-                error="insufficient_scope",
-                who=principal.subject,
-            )
-
-    def has_scope(self, principal: Principal, wanted: Sequence[Access]) -> bool:
-        """Say whether the token at hand, if there is one, is good for all that is wanted."""
-        if principal.scope is None:
-            return True
-        return all(any(one.allows(access) for one in principal.scope) for access in wanted)
+        given = principal.scope
+        if given is None or all(any(one.allows(access) for one in given) for access in wanted):
+            return
+        raise self.unproven(
+            scope,
+            wanted,
+            "the token is not good for this",
+            error="insufficient_scope",
+            who=principal.subject,
+        )
 
     def note_denied(
         self, scope: Scope, principal: Principal, action: str, repository: str, reason: str

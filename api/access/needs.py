@@ -9,11 +9,12 @@ An application with an endpoint that declares nothing does not start.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from starlette.routing import BaseRoute
 
 from core.access import Access
+from core.access.resources import CATALOG
 
 __all__ = [
     "Needs",
@@ -48,10 +49,7 @@ class Needs:
         """Return what a token must be good for."""
         if self.kind == "repository":
             return (Access.repository(repository, *self.actions),)
-        return (_CATALOG,) if self.kind == "catalog" else ()
-
-
-_CATALOG: Final = Access("registry", "catalog", ("*",))
+        return (CATALOG,) if self.kind == "catalog" else ()
 
 
 def needs(

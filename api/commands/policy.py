@@ -59,4 +59,9 @@ def _asker(text: str, groups: list[str] | tuple[()], claims: dict[str, str]) -> 
     kind, colon, name = text.partition(":")
     if not colon or kind not in get_args(PrincipalKind):
         kind, name = "user", text
-    return Principal(kind=kind, name=name, groups=frozenset(groups), claims=claims)  # type: ignore[arg-type]
+    return Principal(
+        kind=kind,  # type: ignore[arg-type] # one of the kinds, as was just seen
+        name=name,
+        groups=frozenset(groups),
+        claims=claims,
+    )

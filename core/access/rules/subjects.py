@@ -46,7 +46,7 @@ class Subject:
         whole = not colon if is_alone else bool(name) and bool(equals) is (kind == "claim")
         if kind not in get_args(_Kind) or not whole or _SANE.fullmatch(text) is None:
             raise ValueError(f"subjects such as {_FORMS}, not {text!r}")
-        return cls(kind=kind, name=Wildcards(name), value=Wildcards(value))  # type: ignore[arg-type]
+        return cls(kind=kind, name=Wildcards(name), value=Wildcards(value))  # type: ignore[arg-type] # one of the kinds, as was just seen
 
     def includes(self, principal: Principal, groups: frozenset[str]) -> bool:
         """Say whether the asker, who is in `groups`, is one of these."""

@@ -137,7 +137,7 @@ def key_of(certificate: x509.Certificate) -> VerificationKey:
     if not isinstance(
         public_key, EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey | Ed448PublicKey
     ):
-        raise ValueError("the certificate has a key that signs nothing")  # noqa: TRY004
+        raise ValueError("the certificate has a key that signs nothing")  # noqa: TRY004 - content
     return VerificationKey.of(public_key)
 
 

@@ -125,9 +125,7 @@ class Logins:
 
     def certify(self, common_name: str, organizations: Sequence[str]) -> Identity:
         """Return the user of a client certificate that has been verified."""
-        return Identity(
-            principal=Principal(kind="user", name=common_name, groups=frozenset(organizations))
-        )
+        return Identity(principal=Principal.certified(common_name, organizations))
 
     async def resume(self, identity: Identity) -> Identity:
         """Return who a token is of, as they are now; the `valid_until` says how long that is known.
