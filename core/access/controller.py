@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from core.access.principal import Principal
-from core.access.resources import Access
+from core.access.resources import Access, format_scope
 
-__all__ = ["AccessController", "Asker", "Challenge", "CredentialsInvalid"]
+__all__ = ["AccessController", "Asker", "Challenge", "CredentialsInvalid", "bearer_challenge"]
 
 
 class CredentialsInvalid(Exception):
@@ -54,6 +54,25 @@ class Challenge:
     scheme: Literal["Basic", "Bearer"]
     realm: str | None
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def bearer_challenge(
+    wanted: Sequence[Access], *, realm: str | None, service: str, error: str | None
+) -> Challenge:
+    """Return the challenge of Docker's token protocol: which token to get, and where.
+
+    Args:
+        wanted: what the token has to be good for.
+        realm: where it is given; None for the token endpoint of this registry.
+        service: of the registry, as those who give tokens know it.
+        error: what is wrong with the token at hand, if there is one.
+    """
+    parameters = {"service": service}
+    if wanted:
+        parameters["scope"] = format_scope(wanted)
+    if error is not None:
+        parameters["error"] = error
+    return Challenge(scheme="Bearer", realm=realm, parameters=MappingProxyType(parameters))
 
 
 class AccessController(Protocol):

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from core.access.controller import Asker, Challenge, CredentialsInvalid
+from core.access.controller import Asker, Challenge, CredentialsInvalid, bearer_challenge
+from core.access.passwords.basic import split_credentials
 from core.access.principal import ANONYMOUS, Principal
-from core.access.resources import Access, format_scope
+from core.access.resources import Access
 from core.access.tokens.claims import claim_at, parse_access, scalar_text
 from core.access.tokens.key_sources import KeySource
 from core.access.tokens.verifying import TokenVerifier, VerifiedToken
@@ -87,11 +88,11 @@ class ExternalTokens:
         """
         if asker.authorization is None:
             return ANONYMOUS
-        scheme, _, token = asker.authorization.partition(" ")
-        if scheme.lower() != "bearer":
+        scheme, token = split_credentials(asker.authorization)
+        if scheme != "bearer":
             raise CredentialsInvalid("only bearer tokens are taken")
         try:
-            verified = await self._verifier.verify(token.strip(" "))
+            verified = await self._verifier.verify(token)
         finally:
             self.generation = self._keys.generation
         return Principal(
@@ -105,12 +106,8 @@ class ExternalTokens:
 
     def challenge(self, wanted: Sequence[Access], *, error: str | None = None) -> Challenge:
         """Return where to get a token, and for what."""
-        parameters = {"service": self._server.service}
-        if wanted:
-            parameters["scope"] = format_scope(wanted)
-        if error is not None:
-            parameters["error"] = error
-        return Challenge(scheme="Bearer", realm=self._server.realm, parameters=parameters)
+        server = self._server
+        return bearer_challenge(wanted, realm=server.realm, service=server.service, error=error)
 
     async def aclose(self) -> None:
         """Let go of the keys and of connections to their issuer."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Final
 
-from core.access.controller import Asker, Challenge, CredentialsInvalid
+from core.access.controller import Asker, Challenge, CredentialsInvalid, bearer_challenge
 from core.access.passwords.basic import parse_basic
 from core.access.principal import ANONYMOUS, Principal
-from core.access.resources import Access, format_scope
+from core.access.resources import Access
 from core.access.tokens.claims import parse_access
 from core.access.tokens.identity import IDENTITY_CLAIM, Identity
 from core.access.tokens.logins import Logins
@@ -74,12 +73,7 @@ class OwnTokens:
 
     def challenge(self, wanted: Sequence[Access], *, error: str | None = None) -> Challenge:
         """Return that a token is needed, and what it has to be good for."""
-        parameters = {"service": self._service}
-        if wanted:
-            parameters["scope"] = format_scope(wanted)
-        if error is not None:
-            parameters["error"] = error
-        return Challenge(scheme="Bearer", realm=None, parameters=MappingProxyType(parameters))
+        return bearer_challenge(wanted, realm=None, service=self._service, error=error)
 
     async def aclose(self) -> None:
         """Do nothing: the state belongs to whoever has opened it."""
