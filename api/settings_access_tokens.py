@@ -14,6 +14,7 @@ __all__ = [
     "ExternalTokenSettings",
     "FederationSettings",
     "IssuerSettings",
+    "VerifyingSettings",
     "WorkloadRuleSettings",
 ]
 
@@ -40,7 +41,40 @@ def _parse_tables(value: object) -> object:
         raise ValueError("a JSON array of tables") from None
 
 
-class ExternalTokenSettings(Group):
+class VerifyingSettings(Group):
+    """How tokens that others sign are verified, and how their keys are had."""
+
+    leeway_seconds: float = Field(
+        60,
+        ge=0,
+        le=600,
+        description="By how much the clocks of those who make the tokens may differ from the one "
+        "here.",
+        json_schema_extra=about(unit="seconds", off="0"),
+    )
+    refresh_seconds: float = Field(
+        3600,
+        ge=60,
+        description="How long keys from an address are used before they are fetched again; "
+        "sooner if the answer says so. They stay in force while nobody answers.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    retry_seconds: float = Field(
+        10,
+        ge=1,
+        description="How long after keys were fetched, or could not be, a token of an unknown "
+        "key has them fetched again at the earliest.",
+        json_schema_extra=about(unit="seconds", off=""),
+    )
+    ca_certificates: Path | None = Field(
+        None,
+        description="File of authorities in PEM that vouch for the hosts of the keys, in place "
+        "of the usual ones.",
+        json_schema_extra=about(unit="", off="unset"),
+    )
+
+
+class ExternalTokenSettings(VerifyingSettings):
     """The server whose tokens are believed, where `access.controller` is `token`."""
 
     realm: str | None = Field(
@@ -83,13 +117,6 @@ class ExternalTokenSettings(Group):
         description="What tokens may be signed with; `none` and HMAC never.",
         json_schema_extra=about(unit="", off=""),
     )
-    leeway_seconds: float = Field(
-        60,
-        ge=0,
-        le=600,
-        description="By how much the clock of the token server may differ from the one here.",
-        json_schema_extra=about(unit="seconds", off="0"),
-    )
     groups_claim: str | None = Field(
         None,
         min_length=1,
@@ -101,26 +128,6 @@ class ExternalTokenSettings(Group):
         (),
         description="Further claims that policies may ask for.",
         json_schema_extra=about(unit="", off="`[]`"),
-    )
-    refresh_seconds: float = Field(
-        3600,
-        ge=60,
-        description="How long keys from an address are used before they are fetched again; "
-        "sooner if the answer says so. They stay in force while nobody answers.",
-        json_schema_extra=about(unit="seconds", off=""),
-    )
-    retry_seconds: float = Field(
-        10,
-        ge=1,
-        description="How long after keys were fetched, or could not be, a token of an unknown "
-        "key has them fetched again at the earliest.",
-        json_schema_extra=about(unit="seconds", off=""),
-    )
-    ca_certificates: Path | None = Field(
-        None,
-        description="File of authorities in PEM that vouch for the host of the keys, in place of "
-        "the usual ones.",
-        json_schema_extra=about(unit="", off="unset"),
     )
 
     _check_algorithms = field_validator("algorithms")(_check_algorithms)
@@ -232,7 +239,7 @@ class WorkloadRuleSettings(Group):
         )
 
 
-class FederationSettings(Group):
+class FederationSettings(VerifyingSettings):
     """Workloads that need no secret, since another issuer vouches for them."""
 
     issuers: Annotated[tuple[IssuerSettings, ...], NoDecode, BeforeValidator(_parse_tables)] = (
@@ -249,33 +256,6 @@ class FederationSettings(Group):
             "for is refused.",
             json_schema_extra=about(unit="", off="`[]`"),
         )
-    )
-    leeway_seconds: float = Field(
-        60,
-        ge=0,
-        le=600,
-        description="By how much the clocks of issuers may differ from the one here.",
-        json_schema_extra=about(unit="seconds", off="0"),
-    )
-    refresh_seconds: float = Field(
-        3600,
-        ge=60,
-        description="How long keys of an issuer are used before they are fetched again; sooner "
-        "if the answer says so. They stay in force while nobody answers.",
-        json_schema_extra=about(unit="seconds", off=""),
-    )
-    retry_seconds: float = Field(
-        10,
-        ge=1,
-        description="How long after keys were fetched, or could not be, a token of an unknown "
-        "key has them fetched again at the earliest.",
-        json_schema_extra=about(unit="seconds", off=""),
-    )
-    ca_certificates: Path | None = Field(
-        None,
-        description="File of authorities in PEM that vouch for the hosts of issuers, in place of "
-        "the usual ones.",
-        json_schema_extra=about(unit="", off="unset"),
     )
 
     @model_validator(mode="after")

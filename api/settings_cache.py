@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.settings_groups import Group, about
+from api.settings_groups import DEFAULT_REDIS_URL, Group, RedisURL, about
 
 __all__ = ["CacheSettings"]
 
@@ -25,13 +25,7 @@ class CacheSettings(Group):
         "for each pull, which pays where the store is an object store.",
         json_schema_extra=about(unit="", off="`none`"),
     )
-    redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
-        pattern=r"^(redis|rediss|unix)://\S+$",
-        description="Where Redis is, as `redis://user:password@host:port/database`; `rediss` is "
-        "the same over TLS.",
-        json_schema_extra=about(unit="", off=""),
-    )
+    redis_url: RedisURL = DEFAULT_REDIS_URL
     ttl_seconds: int = Field(
         600,
         ge=1,

@@ -16,11 +16,13 @@ from api.durations import PositiveDuration
 from api.forwarded_headers import Network, parse_host
 
 __all__ = [
+    "DEFAULT_REDIS_URL",
     "DeleteSettings",
     "Group",
     "ListsSettings",
     "LogSettings",
     "ManifestsSettings",
+    "RedisURL",
     "ServerSettings",
     "UploadsSettings",
     "about",
@@ -56,6 +58,18 @@ def split_list(value: object) -> object:
 
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 """A list of texts; `NoDecode` leaves the reading of a variable to the validator."""
+
+
+RedisURL = Annotated[
+    str,
+    Field(
+        pattern=r"^(redis|rediss|unix)://\S+$",
+        description="Where Redis is, as `redis://user:password@host:port/database`; `rediss` is "
+        "the same over TLS.",
+        json_schema_extra=about(unit="", off=""),
+    ),
+]
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
 class ServerSettings(Group):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.settings_groups import Group, about
+from api.settings_groups import DEFAULT_REDIS_URL, Group, RedisURL, about
 
 __all__ = ["LimitsSettings"]
 
@@ -18,13 +18,7 @@ class LimitsSettings(Group):
         "itself; with `redis` all processes of all nodes count together.",
         json_schema_extra=about(unit="", off=""),
     )
-    redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
-        pattern=r"^(redis|rediss|unix)://\S+$",
-        description="Where Redis is, as `redis://user:password@host:port/database`; `rediss` is "
-        "the same over TLS.",
-        json_schema_extra=about(unit="", off=""),
-    )
+    redis_url: RedisURL = DEFAULT_REDIS_URL
     timeout_seconds: float = Field(
         0.25,
         gt=0,

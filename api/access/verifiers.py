@@ -4,7 +4,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from api.settings_access_tokens import ExternalTokenSettings, FederationSettings
+from api.settings_access_tokens import (
+    ExternalTokenSettings,
+    FederationSettings,
+    VerifyingSettings,
+)
 from core.access.tokens import (
     ExternalTokens,
     Federation,
@@ -86,7 +90,7 @@ def make_federation(settings: FederationSettings) -> Federation | None:
 class _KeyMaker:
     """Makes sources of keys, those that are fetched with one client, which is made if needed."""
 
-    def __init__(self, settings: ExternalTokenSettings | FederationSettings) -> None:
+    def __init__(self, settings: VerifyingSettings) -> None:
         self._settings = settings
         self._client: IssuerClient | None = None
 
