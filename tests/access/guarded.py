@@ -1,5 +1,7 @@
 """A registry in this process that lets nobody in without asking, and clients of it."""
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,41 @@ from api.app import Application, create_app
 from api.settings import Settings
 from core.drivers import MemoryDriver, StorageDriver
 
-__all__ = ["Client", "guarded", "settings_of", "write_users"]
+__all__ = [
+    "CONTENT",
+    "DIGEST",
+    "IMAGE_TYPE",
+    "MANIFEST",
+    "MANIFEST_DIGEST",
+    "RULES",
+    "Client",
+    "Registry",
+    "error_of",
+    "guarded",
+    "push_image",
+    "settings_of",
+    "write_users",
+]
+
+CONTENT = b"content"
+DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json"
+MANIFEST = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_TYPE,
+        "config": {"mediaType": "a/b", "digest": DIGEST, "size": len(CONTENT)},
+        "layers": [],
+    }
+).encode()
+MANIFEST_DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
+RULES = [
+    {"subjects": ["anonymous"], "repositories": ["public/**"], "actions": ["pull"]},
+    {"subjects": ["user:ann"], "repositories": ["**"], "actions": ["*"]},
+    {"subjects": ["group:dev"], "repositories": ["team/*"], "actions": ["pull"]},
+    {"subjects": ["user:bob"], "repositories": ["bob/**"], "actions": ["pull", "push"]},
+    {"subjects": ["user:bob"], "repositories": ["names/*"], "actions": ["list"]},
+]
 
 
 def write_users(path: Path, **passwords: str) -> Path:
@@ -80,3 +116,16 @@ class Registry:
             auth=None if user is None else (user, f"pw-{user}"),
             headers=headers,
         )
+
+
+async def push_image(client: Client, name: str, tag: str = "1") -> httpx.Response:
+    """Push an image of one blob."""
+    await client.push_blob(name, CONTENT, DIGEST)
+    return await client.put(
+        f"/v2/{name}/manifests/{tag}", content=MANIFEST, headers={"Content-Type": IMAGE_TYPE}
+    )
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    """Return the status of an answer, and the code of its first error."""
+    return answer.status_code, answer.json()["errors"][0]["code"]

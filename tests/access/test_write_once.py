@@ -10,7 +10,7 @@ import pytest
 from anyio import CancelScope, create_task_group, sleep
 
 from core.digest import Digest
-from core.drivers import CheckedDriver, FilesystemDriver, MemoryDriver, StorageDriver
+from core.drivers import StorageDriver
 from core.errors import DriverUnavailable, TagImmutable
 from core.storage import Registry as Store
 from core.storage import RepositoryName, Tag
@@ -99,14 +99,6 @@ async def test_what_would_take_the_tag_is_refused(ann: Client) -> None:
     for reference in ("latest", other.headers["docker-content-digest"]):
         assert (await ann.delete(f"/v2/prod/app/manifests/{reference}")).status_code == 202
     assert (await ann.delete("/v2/prod/app/manifests/v9")).status_code == 404
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageDriver]:
-    made = MemoryDriver() if request.param == "memory" else FilesystemDriver(tmp_path / "store")
-    checked = CheckedDriver(made)
-    yield checked
-    await checked.aclose()
 
 
 async def test_of_two_who_create_a_tag_at_once_one_is_refused(driver: StorageDriver) -> None:
