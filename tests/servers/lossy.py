@@ -66,17 +66,16 @@ class LossyProxy:
         self.plan = plan
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
-        treated: list[Answer] = []
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._answers(up_reader, writer, treated))
-                tasks.create_task(self._forward(reader, writer, up_writer, treated))
-        except* OSError:
-            pass
-        finally:
-            for open_writer in (writer, up_writer):
-                open_writer.close()
+        async with _closed_after(writer):
+            up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
+            async with _closed_after(up_writer):
+                treated: list[Answer] = []
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._answers(up_reader, writer, treated))
+                        tasks.create_task(self._forward(reader, writer, up_writer, treated))
+                except* OSError:
+                    pass
 
     async def _forward(
         self,
@@ -129,6 +128,21 @@ class LossyProxy:
 
 
 @asynccontextmanager
+async def _closed_after(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Send what was written and close, or, where the block fails or is cancelled, close at once.
+
+    No connection may outlive the loop, which cannot be closed while one still has bytes to send.
+    """
+    try:
+        yield
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    finally:
+        writer.transport.abort()
+
+
+@asynccontextmanager
 async def running_lossy_proxy(upstream: str) -> AsyncIterator[LossyProxy]:
     """Run a proxy for one server until the block ends."""
     proxy = LossyProxy(upstream)
@@ -151,6 +165,8 @@ async def running_lossy_proxy(upstream: str) -> AsyncIterator[LossyProxy]:
         yield proxy
     finally:
         server.close()
+        # Those who were let in just now have a task, and it is to be known before all are ended.
+        await asyncio.sleep(0)
         for task in list(serving):
             task.cancel()
         while serving:
