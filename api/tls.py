@@ -9,6 +9,7 @@ import structlog
 from cryptography import x509
 
 from api.settings_tls import TlsSettings
+from core.file_stamp import FileStamp
 
 __all__ = ["Certificates", "Context", "TlsError", "make_context"]
 
@@ -23,8 +24,6 @@ _VERIFY_MODES = {
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
 }
-
-_Signature = tuple[tuple[int, int, int, int] | None, ...]
 
 
 class TlsError(Exception):
@@ -60,7 +59,7 @@ class Certificates:
             TlsError: it cannot be used.
         """
         self._settings = settings
-        self._seen = _sign(settings)
+        self._seen = _find_stamps(settings)
         self._current = self.context = make_context(settings)
         self.context.sni_callback = self._choose
 
@@ -80,10 +79,10 @@ class Certificates:
                 _log.exception("cannot look at the files of the certificate")
 
     def _look(self) -> None:
-        signature = _sign(self._settings)
-        if signature == self._seen:
+        found = _find_stamps(self._settings)
+        if found == self._seen:
             return
-        self._seen = signature
+        self._seen = found
         try:
             context = make_context(self._settings)
         except TlsError as error:
@@ -189,17 +188,7 @@ def _reason_of(error: ssl.SSLError) -> str:
     return (error.reason or "not in PEM").replace("_", " ").lower()
 
 
-def _sign(settings: TlsSettings) -> _Signature:
-    """Return what changes whenever one of the files does, None for one that is not there."""
-    signature: list[tuple[int, int, int, int] | None] = []
-    for path in (settings.certificate, settings.key, settings.client_authorities):
-        try:
-            status = None if path is None else path.stat()
-        except OSError:
-            status = None
-        signature.append(
-            None
-            if status is None
-            else (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        )
-    return tuple(signature)
+def _find_stamps(settings: TlsSettings) -> list[FileStamp | None]:
+    """Return what changes whenever one of the files does."""
+    paths = (settings.certificate, settings.key, settings.client_authorities)
+    return [FileStamp.find(path) for path in paths if path is not None]

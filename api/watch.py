@@ -2,37 +2,37 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import structlog
 from anyio import sleep, to_thread
+
+from core.file_stamp import FileStamp
 
 __all__ = ["WATCH_SECONDS", "FileWatch"]
 
 WATCH_SECONDS = 1.0
 """How often a file is looked at."""
 
-_State: TypeAlias = tuple[int, int, int] | None
-
 _log = structlog.get_logger()
 
 
 class FileWatch:
-    """Calls back when a file is another one than before: by its inode, its size or its time.
+    """Calls back when a file is another one than at the last look, and at the first look.
 
-    Each look, and what is called, runs in a thread. A file that is missing for a while is taken to
-    be on its way; what is called has to cope with one that is gone again.
+    So nothing is missed that changed between the reading of a file and that look. Each look, and
+    what is called, runs in a thread. A file that is missing for a while is taken to be on its way;
+    what is called has to cope with one that is gone again, and one that says what it said before.
     """
 
     def __init__(self, interval_seconds: float = WATCH_SECONDS) -> None:
         """Watch nothing yet."""
         self._interval_seconds = interval_seconds
         self._watched: list[tuple[Path, Callable[[], None]]] = []
-        self._states: dict[Path, _State] = {}
+        self._stamps: dict[Path, FileStamp | None] = {}
 
     def add(self, path: Path, on_change: Callable[[], None]) -> None:
         """Call `on_change` whenever the file at `path` has changed."""
-        self._states[path] = _look(path)
+        self._stamps[path] = None
         self._watched.append((path, on_change))
 
     async def run(self) -> None:
@@ -44,10 +44,10 @@ class FileWatch:
     def look(self) -> None:
         """Look at every file once."""
         changed = set()
-        for path, state in self._states.items():
-            found = _look(path)
-            if found is not None and found != state:
-                self._states[path] = found
+        for path, stamp in self._stamps.items():
+            found = FileStamp.find(path)
+            if found is not None and found != stamp:
+                self._stamps[path] = found
                 changed.add(path)
         for path, on_change in self._watched:
             if path in changed:
@@ -55,11 +55,3 @@ class FileWatch:
                     on_change()
                 except Exception:  # noqa: BLE001 - the next change may be a better one
                     _log.exception("changed file could not be taken", file=str(path))
-
-
-def _look(path: Path) -> _State:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -10,14 +10,13 @@ import structlog
 from anyio import Lock, to_thread
 
 from core.errors import AccessUnavailable
+from core.file_stamp import FileStamp
 
 __all__ = ["WatchedFile"]
 
 _LOOK_SECONDS = 1.0
 
 _Value = TypeVar("_Value")
-_Stamp = tuple[int, int, int, int]
-
 _log = structlog.get_logger()
 
 
@@ -54,7 +53,7 @@ class WatchedFile(Generic[_Value]):
         self._clock = clock
         self._lock = Lock()
         self._looked_at: float | None = None
-        self._stamp: _Stamp | None = None
+        self._stamp: FileStamp | None = None
         self._value: _Value | None = None
         self._fault = "it has not been read"
 
@@ -106,8 +105,7 @@ class WatchedFile(Generic[_Value]):
     def _read_changed(self) -> _Value | None:
         """Return what the file says if it is another than the last time; runs in a thread."""
         with self._path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            stamp = FileStamp.of(os.fstat(file.fileno()))
             if stamp == self._stamp:
                 return None
             content = file.read(self._max_bytes + 1)
