@@ -79,8 +79,9 @@ class ExternalTokenSettings(VerifyingSettings):
 
     realm: str | None = Field(
         None,
-        pattern=r"^https?://[!#-\[\]-~]+$",
-        description="Address where clients get a token, which every challenge names.",
+        pattern=r"^(https?://|/)[!#-\[\]-~]+$",
+        description="Address where clients get a token, which every challenge names. A path, such "
+        "as `/auth/token`, is one at the scheme and host that the client used.",
         json_schema_extra=about(unit="", off=""),
     )
     issuer: str | None = Field(

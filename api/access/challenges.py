@@ -12,10 +12,13 @@ TOKEN_PATH = "/token"  # noqa: S105 - a path
 
 
 def format_challenge(challenge: Challenge, scope: Scope, external_url: str | None = None) -> str:
-    """Return the value of the header, as Docker's registry writes it: no space after a comma."""
-    realm = challenge.realm
-    if realm is None:
-        realm = f"{external_url or origin_of(scope)}{TOKEN_PATH}"
+    """Return the value of the header, as Docker's registry writes it: no space after a comma.
+
+    A realm that is a path is one at the address of the registry, as the client knows it.
+    """
+    realm = TOKEN_PATH if challenge.realm is None else challenge.realm
+    if realm.startswith("/"):
+        realm = f"{external_url or origin_of(scope)}{realm}"
     parameters = {"realm": realm, **challenge.parameters}
     if challenge.scheme == "Basic":
         # RFC 7617, section 2.1: names and passwords are UTF-8.

@@ -47,7 +47,8 @@ class Challenge:
 
     Attributes:
         scheme: of the credentials that are taken.
-        realm: None for the token endpoint of this registry, whose address the edge knows.
+        realm: a path is one at the address of this registry, which the edge knows; None for its
+            token endpoint.
         parameters: the others, in their order.
     """
 
@@ -63,7 +64,7 @@ def bearer_challenge(
 
     Args:
         wanted: what the token has to be good for.
-        realm: where it is given; None for the token endpoint of this registry.
+        realm: where it is given, as `Challenge` has it.
         service: of the registry, as those who give tokens know it.
         error: what is wrong with the token at hand, if there is one.
     """

@@ -52,6 +52,17 @@ def test_parameters_stand_in_their_order_without_spaces() -> None:
     )
 
 
+def test_a_realm_that_is_a_path_is_at_the_address_of_the_registry() -> None:
+    challenge = Challenge(scheme="Bearer", realm="/auth/token", parameters={"service": "s"})
+    asked = _scope("registry.example.com")
+    assert format_challenge(challenge, asked) == (
+        'Bearer realm="https://registry.example.com/auth/token",service="s"'
+    )
+    assert format_challenge(challenge, asked, "https://outside.example") == (
+        'Bearer realm="https://outside.example/auth/token",service="s"'
+    )
+
+
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a\r\nX-Evil: 1", "a\0b", "ä"])
 def test_no_value_leaves_its_quotes(value: str) -> None:
     challenge = Challenge(scheme="Bearer", realm=value, parameters={"service": value})

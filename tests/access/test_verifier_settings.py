@@ -10,9 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from api.access.verifiers import make_external_tokens, make_federation
-from api.settings import LoadedSettings, Settings, SettingsError, load_settings_with_origins
+from api.settings import LoadedSettings, SettingsError, load_settings_with_origins
 from api.settings_access_tokens import ExternalTokenSettings, FederationSettings
-from api.settings_groups import Group
 from api.settings_report import setting_rows
 from core.access import Asker, CredentialsInvalid
 from tests.access.minting import Authority, Signer, jwk_set, mint, pem, x5c
@@ -21,24 +20,10 @@ from tests.servers.issuer import Issuer, running_issuer
 __all__: list[str] = []
 
 
-class Access(Group):
-    """The group that the tables belong to."""
-
-    token: ExternalTokenSettings = ExternalTokenSettings()
-    federation: FederationSettings = FederationSettings()
-
-
-class Mounted(Settings):
-    """The settings with that group, whatever else they have."""
-
-    access: Access = Access()  # type: ignore[assignment, unused-ignore]
-
-
 @pytest.fixture(autouse=True)
-def _mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MOORAGE_CONFIG", raising=False)
-    monkeypatch.setattr("api.settings.Settings", Mounted)
 
 
 TOML = """
@@ -66,9 +51,7 @@ def loaded(text: str) -> LoadedSettings:
 
 
 def federation_in(text: str) -> FederationSettings:
-    settings = loaded(text).settings
-    assert isinstance(settings, Mounted)
-    return settings.access.federation
+    return loaded(text).settings.access.federation
 
 
 def faults(text: str) -> list[str]:
@@ -134,6 +117,11 @@ def test_a_fault_is_named_by_its_place(before: str, after: str, said: str) -> No
     found = faults(TOML.replace(before, after))
     place = re.compile(r"moorage\.toml(:[1-9][0-9]*)?: access\.")
     assert any(said in fault and place.match(fault) for fault in found)
+
+
+def test_a_realm_may_be_a_path_of_the_registry() -> None:
+    settings = loaded(TOML.replace("https://auth.example.com/token", "/auth/token"))
+    assert settings.settings.access.token.realm == "/auth/token"
 
 
 def test_a_variable_that_is_no_json_is_refused_by_its_name(

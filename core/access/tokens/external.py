@@ -24,7 +24,7 @@ class TokenServer:
     """What clients and rules are told of the server that makes the tokens.
 
     Attributes:
-        realm: the address where clients get a token.
+        realm: the address where clients get a token, or a path at that of this registry.
         service: what this registry is called there.
         groups_claim: the claim that has the groups of the user; None for no groups.
         claims: those that rules may ask for.
