@@ -1,18 +1,14 @@
 """An S3 bucket seen without the driver."""
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
-import boto3
 from anyio import to_thread
-from botocore.config import Config
 
 from core.drivers import CheckedDriver, StorageDriver
 from core.drivers.http import HttpAnswer
 from core.drivers.s3 import S3Driver
 from core.drivers.s3.transport import Request
-from tests.servers.seaweedfs import S3Server
+from tests.servers.seaweedfs import S3Server, client_of
 
 __all__ = ["Backdoor", "record_requests", "s3_of", "watch_requests"]
 
@@ -44,20 +40,6 @@ async def record_requests(driver: StorageDriver) -> list[str]:
     return requests
 
 
-@cache
-def _client(server: S3Server) -> Any:  # noqa: ANN401 - it ships no types
-    return boto3.client(
-        "s3",
-        endpoint_url=server.endpoint_url,
-        aws_access_key_id=server.access_key_id,
-        aws_secret_access_key=server.secret_access_key,
-        region_name="us-east-1",
-        config=Config(
-            s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
-        ),
-    )
-
-
 class Backdoor:
     """A plain client of one server, which any number of tests may use.
 
@@ -67,7 +49,7 @@ class Backdoor:
 
     def __init__(self, server: S3Server) -> None:
         self.bucket = server.bucket
-        self.client = _client(server)
+        self.client = client_of(server)
 
     async def read(self, key: str) -> bytes | None:
         """Return the content of an object, or None."""

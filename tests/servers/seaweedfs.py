@@ -3,15 +3,19 @@
 import os
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.servers.process import find_ports, running_process
 
-__all__ = ["S3Server", "program", "running_seaweedfs"]
+__all__ = ["S3Server", "client_of", "program", "running_seaweedfs"]
 
 _ADDRESS = "127.0.0.1"
 
@@ -41,6 +45,21 @@ class S3Server:
             "secret_access_key": self.secret_access_key,
             **others,
         }
+
+
+@cache
+def client_of(server: S3Server) -> Any:  # noqa: ANN401 - it ships no types
+    """Return the client of boto3 for a server, which blocks."""
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        region_name="us-east-1",
+        config=Config(
+            s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
+        ),
+    )
 
 
 def program() -> Path:
@@ -82,9 +101,12 @@ def running_seaweedfs(directory: Path) -> Iterator[S3Server]:
     }
 
     def is_ready() -> bool:
-        with suppress(URLError, OSError), urlopen(f"{server.endpoint_url}/healthz", timeout=1):
-            return True
-        return False
+        # It listens, and says that it is well, before it has made the bucket.
+        try:
+            client_of(server).head_bucket(Bucket=server.bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        return True
 
     with running_process(arguments, is_ready=is_ready, log=directory / "log", env=env):
         yield server
