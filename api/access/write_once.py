@@ -1,14 +1,14 @@
 """Tags that never move, where routes set and remove them."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from api.access.request_access import RequestAccess
 from core.digest import Digest
 from core.errors import TagImmutable
 from core.storage import Reference, Repository, Tag
 
-__all__ = ["refuse_removal", "setting_tags"]
+__all__ = ["deleting", "setting_tags"]
 
 
 def setting_tags(
@@ -25,22 +25,31 @@ def setting_tags(
     return repository.creating_tags(write_once, digest) if write_once else nullcontext()
 
 
-async def refuse_removal(
+@asynccontextmanager
+async def deleting(
     repository: Repository, access: RequestAccess, reference: Reference
-) -> None:
-    """Return if no tag that never moves would go with what `reference` names.
+) -> AsyncIterator[None]:
+    """See that no tag that never moves goes with `reference`, while the block deletes it.
 
     Raises:
         TagImmutable: one would.
+        DriverUnavailable: others did not let go of the manifest, or the store did not answer.
     """
     if not access.has_write_once:
-        return
-    if isinstance(reference, Tag):
-        found = [reference] if await repository.tags.find(reference) is not None else []
+        yield
+    elif isinstance(reference, Tag):
+        _require_movable(repository, access, reference, await repository.tags.find(reference))
+        yield
     else:
-        found = [tag async for tag in repository.tags.lookup(reference)]
+        async with repository.deleting_manifest(reference):
+            async for tag in repository.tags.lookup(reference):
+                _require_movable(repository, access, tag, reference)
+            yield
+
+
+def _require_movable(
+    repository: Repository, access: RequestAccess, tag: Tag, digest: Digest | None
+) -> None:
     name = str(repository.name)
-    for tag in found:
-        if access.is_write_once(name, str(tag)):
-            digest = await repository.manifests.resolve(reference)
-            raise TagImmutable(name=name, tag=str(tag), digest=str(digest))
+    if digest is not None and access.is_write_once(name, str(tag)):
+        raise TagImmutable(name=name, tag=str(tag), digest=str(digest))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.accept import find_accepted
 from api.access import needs
-from api.access.write_once import refuse_removal, setting_tags
+from api.access.write_once import deleting, setting_tags
 from api.body_limits import BodyLimits
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
@@ -248,11 +248,11 @@ async def delete_manifest(
 
     Spec: distribution-spec 1.1, "Deleting tags", "Deleting Manifests" (end-9).
     """
-    await refuse_removal(repository, access, reference)
-    if isinstance(reference, Tag):
-        await repository.tags.remove(reference)
-    else:
-        await repository.manifests.delete(reference)
+    async with deleting(repository, access, reference):
+        if isinstance(reference, Tag):
+            await repository.tags.remove(reference)
+        else:
+            await repository.manifests.delete(reference)
     access.note("delete", repository=str(repository.name), reference=str(reference))
     return Response(status_code=202, headers=API_VERSION)
 

@@ -167,7 +167,16 @@ def tag_index_link(name: RepositoryName, tag: Tag, digest: Digest) -> str:
 
 def tag_claim(name: RepositoryName, tag: Tag) -> str:
     """Return what one who creates a tag that may never move holds meanwhile."""
-    return f"{ROOT}/_moorage/write-once/{Digest.of(f'{name}:{tag}'.encode()).encoded}"
+    return _write_once_claim(f"{name}:{tag}")
+
+
+def tagged_claim(name: RepositoryName, digest: Digest) -> str:
+    """Return what is held by one who gives such a tag to a manifest, or deletes the manifest."""
+    return _write_once_claim(f"{name}@{digest}")
+
+
+def _write_once_claim(what: str) -> str:
+    return f"{ROOT}/_moorage/write-once/{Digest.of(what.encode()).encoded}"
 
 
 def uploads(repository: str) -> str:

@@ -18,7 +18,7 @@ from core.storage.referrers import ReferrersService
 from core.storage.signed_manifests import Schema1Support
 from core.storage.signing_key import SigningKey
 from core.storage.tag_service import TagService
-from core.storage.write_once import creating_tags
+from core.storage.write_once import creating_tags, deleting_manifest
 
 __all__ = ["Repository"]
 
@@ -77,6 +77,14 @@ class Repository:
             DriverUnavailable: others did not let go of them, or the store did not answer.
         """
         return creating_tags(self._driver, self.name, tags, digest)
+
+    def deleting_manifest(self, digest: Digest) -> AbstractAsyncContextManager[None]:
+        """Keep others from creating such tags for a manifest inside the block, which may delete it.
+
+        Raises:
+            DriverUnavailable: others did not let go of it, or the store did not answer.
+        """
+        return deleting_manifest(self._driver, self.name, digest)
 
     async def list_tags(self, start_after: str = "") -> AsyncGenerator[Tag, None]:
         """Yield the tags greater than `start_after`, in byte order.

@@ -1,7 +1,10 @@
-"""Tags that may be created, and never moved: whoever sets one has it for itself meanwhile."""
+"""Tags that may be created, and never moved: whoever sets one has it for itself meanwhile.
+
+So has whoever deletes a manifest that may be given one, as the tags of a manifest go with it.
+"""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from core.digest import Digest
 from core.drivers import StorageDriver
@@ -11,7 +14,7 @@ from core.storage.holding import holding
 from core.storage.names import RepositoryName, Tag
 from core.storage.tag_service import TagService
 
-__all__ = ["creating_tags"]
+__all__ = ["creating_tags", "deleting_manifest"]
 
 
 @asynccontextmanager
@@ -35,4 +38,16 @@ async def creating_tags(
             found = await service.find(tag)
             if found is not None and found != digest:
                 raise TagImmutable(name=str(name), tag=str(tag), digest=str(found))
+        await stack.enter_async_context(holding(driver, paths.tagged_claim(name, digest)))
         yield
+
+
+def deleting_manifest(
+    driver: StorageDriver, name: RepositoryName, digest: Digest
+) -> AbstractAsyncContextManager[None]:
+    """Keep others from creating such tags for a manifest inside the block, which may delete it.
+
+    Raises:
+        DriverUnavailable: others did not let go of it, or the store did not answer.
+    """
+    return holding(driver, paths.tagged_claim(name, digest))

@@ -40,9 +40,9 @@ def manifest(note: str) -> bytes:
 
 
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+async def registry(driver: StorageDriver, tmp_path: Path) -> AsyncIterator[Registry]:
     once = [{"tags": ["v*"], "repositories": ["prod/**"]}]
-    async with guarded(settings_of(tmp_path, policy={"write_once": once})) as running:
+    async with guarded(settings_of(tmp_path, policy={"write_once": once}), driver) as running:
         yield running
 
 
@@ -124,6 +124,27 @@ async def test_of_two_who_create_a_tag_at_once_one_is_refused(driver: StorageDri
     assert results.count("refused") == 2
     winner = next(result for result in results if result != "refused")
     assert str(await nodes[0].repository(NAME).tags.find(V1)) == winner
+
+
+async def test_a_manifest_is_not_deleted_while_a_tag_is_created_for_it(
+    driver: StorageDriver, registry: Registry, ann: Client
+) -> None:
+    pushed = await push(ann, "prod/app", "latest", "one")
+    digest = Digest.parse(pushed.headers["docker-content-digest"])
+    repository = Store(driver).repository(NAME)
+    answers: list[int] = []
+
+    async def delete() -> None:
+        answer = await ann.delete(f"/v2/prod/app/manifests/{digest}")
+        answers.append(answer.status_code)
+
+    async with create_task_group() as tasks, repository.creating_tags([V1], digest):
+        tasks.start_soon(delete)
+        await sleep(0.2)
+        assert answers == []
+        await repository.tags.set(V1, digest)
+    assert answers == [403]
+    assert (await ann.get("/v2/prod/app/manifests/v1")).status_code == 200
 
 
 async def test_a_push_that_is_cancelled_lets_go_of_the_tag(driver: StorageDriver) -> None:
