@@ -18,10 +18,14 @@ from api.logging import configure_logging
 from api.settings import SettingsError, load_storage_settings
 from api.settings_groups import LogSettings
 from api.settings_storage import StorageSettings
+from core.access.copying import copy_state
+from core.access.opening import open_access_state
+from core.access.state import AccessState
 from core.drivers import StorageDriver, create_driver
 from core.errors import DriverError, NameInvalid, PathNotFound
 from core.storage import RepositoryName
 from core.storage.copying import CopyTally, StoreCopier
+from core.storage.signing_key import copy_signing_key
 
 __all__ = ["copy"]
 
@@ -55,11 +59,19 @@ def copy(
             "--verify", help="Also read what the destination has already, and heal what is damaged."
         ),
     ] = False,
+    with_keys: Annotated[
+        bool,
+        typer.Option(
+            "--with-keys",
+            help="Also make the registry's own keys, secrets and robots those of the source.",
+        ),
+    ] = False,
 ) -> None:
     """Copy a whole store to another one, every digest verified; run it again to go on.
 
     Of each settings file only the table `storage` counts; the rest of it is ignored, and so are
-    the environment variables. Nothing is deleted at the destination.
+    the environment variables. Nothing is deleted at the destination, unless `--with-keys` takes
+    away what the source does not have.
 
     Ends with 0 if all of the source is at the destination, with 1 if anything could not be
     copied, and with 2 if the settings are wrong.
@@ -69,14 +81,15 @@ def copy(
     stores = _open_stores(source, destination)
     tally = CopyTally()
     copier = StoreCopier(
-        *stores,
+        stores[0].driver,
+        stores[1].driver,
         tally,
         repositories=names,
         concurrency=concurrency,
         verify=verify,
         dry_run=dry_run,
     )
-    end = anyio.run(_copy, copier, tally, stores)
+    end = anyio.run(_copy, copier, tally, stores, with_keys, dry_run)
     for line in end.failures:
         typer.echo(f"moorage: {line}", err=True)
     result = _result(tally, end, dry_run=dry_run)
@@ -84,10 +97,17 @@ def copy(
     raise typer.Exit(end.exit_code(tally))
 
 
+@dataclass(frozen=True, slots=True)
+class _Store:
+    driver: StorageDriver
+    root: Path | None
+
+
 @dataclass(slots=True)
 class _End:
-    """Why a copy ended before it was at its end, if it did."""
+    """How a copy ended: why before it was at its end, if it did, and how many keys are others."""
 
+    key_files: int = 0
     failures: list[str] = field(default_factory=list)
     stopped_by: int | None = None
 
@@ -107,7 +127,7 @@ def _parse_names(texts: Sequence[str]) -> Sequence[RepositoryName]:
         fail([f"--repository: {error.detail['name']}: {error.message}"], exit_code=EXIT_USAGE)
 
 
-def _open_stores(source: Path, destination: Path) -> tuple[StorageDriver, StorageDriver]:
+def _open_stores(source: Path, destination: Path) -> tuple[_Store, _Store]:
     found: list[StorageSettings] = []
     faults: list[str] = []
     for file in (source, destination):
@@ -117,15 +137,16 @@ def _open_stores(source: Path, destination: Path) -> tuple[StorageDriver, Storag
             faults += error.faults
     if not faults and _location(found[0]) == _location(found[1]):
         faults.append(f"{source} and {destination} name the same store")
-    drivers = []
+    stores = []
     for file, settings in zip((source, destination), found, strict=False):
         try:
-            drivers.append(create_driver(settings.driver, settings.driver_options()))
+            driver = create_driver(settings.driver, settings.driver_options())
+            stores.append(_Store(driver, settings.local_root()))
         except ValueError as error:
             faults.append(f"{file}: {error}")
     if faults:
         fail(faults, exit_code=EXIT_USAGE)
-    return drivers[0], drivers[1]
+    return stores[0], stores[1]
 
 
 def _location(settings: StorageSettings) -> object:
@@ -135,14 +156,18 @@ def _location(settings: StorageSettings) -> object:
 
 
 async def _copy(
-    copier: StoreCopier, tally: CopyTally, stores: tuple[StorageDriver, StorageDriver]
+    copier: StoreCopier,
+    tally: CopyTally,
+    stores: tuple[_Store, _Store],
+    with_keys: bool,
+    dry_run: bool,
 ) -> _End:
     end = _End()
     progress = make_progress(tally)
     tally.on_fault = lambda fault: progress.say(f"moorage: {fault.subject}: {fault.reason}")
     async with AsyncExitStack() as stack:
-        for driver in stores:
-            stack.push_async_callback(driver.aclose)
+        for store in stores:
+            stack.push_async_callback(store.driver.aclose)
         async with create_task_group() as tasks:
 
             async def stop_at_signal() -> None:
@@ -157,12 +182,22 @@ async def _copy(
             tasks.start_soon(progress.show)
             try:
                 await copier.copy()
+                if with_keys:
+                    end.key_files = await _copy_keys(*stores, dry_run=dry_run)
             except PathNotFound:
                 end.failures.append("the source holds no registry, or an empty one")
-            except DriverError as error:
+            except (DriverError, ValueError) as error:
                 end.failures.append(f"the copy was given up: {error}")
             tasks.cancel_scope.cancel()
     return end
+
+
+async def _copy_keys(source: _Store, destination: _Store, *, dry_run: bool) -> int:
+    """Return how many files of the registry's own were others."""
+    changed = await copy_signing_key(source.driver, destination.driver, dry_run=dry_run)
+    root = None if dry_run else destination.root
+    async with open_access_state(destination.driver, store_root=root) as state:
+        return changed + await copy_state(AccessState(source.driver), state, dry_run=dry_run)
 
 
 def _result(tally: CopyTally, end: _End, *, dry_run: bool) -> dict[str, object]:
@@ -176,6 +211,7 @@ def _result(tally: CopyTally, end: _End, *, dry_run: bool) -> dict[str, object]:
         "present_blobs": tally.present_blobs,
         "copied_files": tally.copied_files,
         "present_files": tally.present_files,
+        "key_files": end.key_files,
         "stale_tag_entries": tally.stale_tag_entries,
         "unfinished_uploads": tally.unfinished_uploads,
         "faults": [asdict(fault) for fault in tally.faults],
@@ -190,6 +226,9 @@ def _summary(tally: CopyTally, end: _End, *, dry_run: bool) -> str:
         f"{copied}: {tally.copied_blobs} blobs ({size}), {tally.copied_files} small files",
         f"there already: {tally.present_blobs} blobs, {tally.present_files} small files",
     ]
+    if end.key_files:
+        changed = "would change" if dry_run else "changed"
+        lines.append(f"keys, secrets and robots, {changed}: {end.key_files} files")
     if tally.healed_blobs:
         replaced = "would be replaced" if dry_run else "replaced"
         lines.append(f"damaged at the destination, {replaced}: {tally.healed_blobs} blobs")

@@ -58,6 +58,11 @@ class AccessPaths:
         """Return the record of one robot."""
         return f"{self.root}/robots/{name}"
 
+    @property
+    def uses(self) -> str:
+        """The directory of what is known of the robots' last coming."""
+        return f"{self.root}/used"
+
     def used(self, name: str) -> str:
         """Return when a robot last came."""
         return f"{self.root}/used/{name}"

@@ -4,6 +4,8 @@ It signs images of schema 1 that have no signature, when they are pulled: client
 want one, and none of them trusts one key more than another.
 """
 
+from contextlib import suppress
+
 import structlog
 from anyio import to_thread
 
@@ -13,7 +15,7 @@ from core.manifest.schema1 import PrivateKey
 from core.storage import paths
 from core.storage.holding import holding
 
-__all__ = ["SigningKey"]
+__all__ = ["SigningKey", "copy_signing_key"]
 
 _log = structlog.get_logger()
 
@@ -41,9 +43,8 @@ class SigningKey:
         return self._key
 
     async def _find(self) -> PrivateKey | None:
-        try:
-            content = await self._driver.get(paths.SCHEMA1_KEY)
-        except PathNotFound:
+        content = await _read(self._driver)
+        if content is None:
             return None
         try:
             return PrivateKey.load(content)
@@ -59,3 +60,30 @@ class SigningKey:
         await self._driver.put(paths.SCHEMA1_KEY, key.dump())
         _log.info("key for images of schema 1 made", kid=key.public.key_id)
         return key
+
+
+async def copy_signing_key(
+    source: StorageDriver, destination: StorageDriver, *, dry_run: bool = False
+) -> bool:
+    """Give one store the key of another, if that has one; say whether that changes anything.
+
+    Args:
+        source: is only read.
+        destination: takes the place of the source.
+        dry_run: write nothing, and only say.
+
+    Raises:
+        DriverError: a store did not answer.
+    """
+    wanted, found = [await _read(driver) for driver in (source, destination)]
+    if wanted is None or wanted == found:
+        return False
+    if not dry_run:
+        await destination.put(paths.SCHEMA1_KEY, wanted)
+    return True
+
+
+async def _read(driver: StorageDriver) -> bytes | None:
+    with suppress(PathNotFound):
+        return await driver.get(paths.SCHEMA1_KEY)
+    return None

@@ -209,3 +209,24 @@ def test_sizes_are_short() -> None:
     assert [human_bytes(size) for size in sizes] == [
         "0 B", "1023 B", "1.0 KiB", "1.0 MiB", "5.0 GiB", "2048.0 TiB",
     ]  # fmt: skip
+
+
+def test_keys_and_robots_go_along_if_that_is_asked_for(folder: Path) -> None:
+    added = [sys.executable, "-m", "api", "robots", "add", "deploy", "--repository", "**"]
+    subprocess.run(
+        [*added, "--action", "pull", "--config", "source.toml"],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        check=True,
+    )
+    kept = folder / "destination" / paths.ACCESS.removeprefix("/")
+    assert _run(folder).returncode == 0
+    assert not kept.exists()
+    dry = _run(folder, "--with-keys", "--dry-run")
+    assert "keys, secrets and robots, would change: 1 files" in dry.stdout
+    assert not kept.exists()
+    assert json.loads(_run(folder, "--with-keys", "--json").stdout)["key_files"] == 1
+    assert _files(folder / "destination") == _files(folder / "source")
+    # Nobody else may read what is kept there.
+    assert kept.stat().st_mode & 0o777 == 0o700
