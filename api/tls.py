@@ -9,7 +9,7 @@ import structlog
 from cryptography import x509
 
 from api.settings_tls import TlsSettings
-from core.file_stamp import FileStamp
+from core.access.file_stamp import FileStamp
 
 __all__ = ["Certificates", "Context", "TlsError", "make_context"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 from anyio import sleep, to_thread
 
-from core.file_stamp import FileStamp
+from core.access.file_stamp import FileStamp
 
 __all__ = ["WATCH_SECONDS", "FileWatch"]
 

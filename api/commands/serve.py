@@ -1,6 +1,4 @@
-"""`moorage serve`: check what can be checked, then serve until told to stop."""
-
-import tempfile
+"""`moorage serve`: serve until told to stop."""
 
 import typer
 
@@ -16,8 +14,7 @@ from api.commands.options import (
     load_or_fail,
 )
 from api.logging import configure_logging
-from api.server import StartError, is_loopback, listen, run_server
-from api.settings import Settings, SettingsError
+from api.settings import SettingsError
 
 __all__ = ["serve"]
 
@@ -31,46 +28,17 @@ def serve(
     allow_open: AllowOpen = None,
 ) -> None:
     """Serve the registry until SIGTERM or SIGINT; running transfers may then finish."""
+    # The service takes longer to import than all else, and the other commands do without it.
+    from api.starting import StartError, start  # noqa: PLC0415
+
     loaded = load_or_fail(
         config, host=host, port=port, workers=workers, root=root, allow_open=allow_open
     )
-    settings = loaded.settings
-    configure_logging(settings.log)
+    configure_logging(loaded.settings.log)
     try:
-        _check_access(settings)
-        _check_storage(settings)
-        listener = listen(settings.server)
-        exit_code = run_server(settings, listener)
+        exit_code = start(loaded.settings)
     except StartError as error:
         fail([str(error)])
     except SettingsError as error:
         fail(error.faults, exit_code=EXIT_USAGE)
     raise typer.Exit(exit_code)
-
-
-def _check_access(settings: Settings) -> None:
-    """See that nobody opens the registry to a network without meaning to."""
-    host = settings.server.host
-    if settings.access.is_open and not settings.access.allow_open and not is_loopback(host):
-        raise StartError(
-            f"listening on {host} would let everybody who reaches it push and delete: set "
-            "access.controller (docs/access.md), or allow it with --allow-open "
-            "(access.allow_open = true)"
-        )
-
-
-def _check_storage(settings: Settings) -> None:
-    """See that the store can be written to, and that all workers will share it."""
-    if settings.storage.driver == "memory" and settings.server.workers > 1:
-        raise StartError("storage.driver: a store in memory cannot be shared by several workers")
-    if settings.storage.driver != "filesystem":
-        return
-    root = settings.storage.filesystem.root
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise StartError(
-            f"storage.filesystem.root: cannot write to {root}: {error.strerror}"
-        ) from error

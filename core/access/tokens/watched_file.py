@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import structlog
 from anyio import Lock, to_thread
 
+from core.access.file_stamp import FileStamp
 from core.errors import AccessUnavailable
-from core.file_stamp import FileStamp
 
 __all__ = ["WatchedFile"]
 
