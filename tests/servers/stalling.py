@@ -1,9 +1,10 @@
 """A proxy that lets everything pass, and holds one answer back for a while."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from tests.servers.connections import closed_after, listening_in_thread
 
 __all__ = ["running_stalling_proxy"]
 
@@ -20,16 +21,14 @@ class _Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         above, into = await asyncio.open_connection("127.0.0.1", self._upstream)
-        try:
-            await asyncio.gather(
-                self._pass_requests(reader, into, above), self._pass_answers(above, writer)
-            )
-        except OSError:
-            # One side is gone, and takes the other with it.
-            pass
-        finally:
-            into.close()
-            writer.close()
+        async with closed_after(into):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._pass_requests(reader, into, above))
+                    tasks.create_task(self._pass_answers(above, writer))
+            except* OSError:
+                # One side is gone, and takes the other with it.
+                pass
 
     async def _pass_requests(
         self,
@@ -66,19 +65,7 @@ def running_stalling_proxy(port: int, *, begins: bytes, seconds: float) -> Itera
         begins: with what the request begins whose answer is held back, the first of its kind.
         seconds: for how long.
     """
-    loop = asyncio.new_event_loop()
     proxy = _Proxy(port, begins, seconds)
-    server = loop.run_until_complete(asyncio.start_server(proxy.serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    with listening_in_thread(proxy.serve) as own_port:
+        yield f"127.0.0.1:{own_port}"
         assert proxy.has_stalled, "nothing was held back"
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        server.close()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()

@@ -4,11 +4,12 @@ Each request gets a connection of its own on both sides, so that a fault hits on
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
+
+from tests.servers.connections import closed_after, listening_in_thread
 
 __all__ = ["Fault", "Rule", "Seen", "Weather", "running_weather"]
 
@@ -80,54 +81,20 @@ class Weather:
 def running_weather(store_url: str) -> Iterator[Weather]:
     """Run a proxy before the store at `store_url` until the block ends."""
     host, _, port = store_url.removeprefix("http://").partition(":")
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="weather", daemon=True)
-    thread.start()
     proxy = _Proxy(host, int(port))
-    try:
-        own_port = asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(10)
+    with listening_in_thread(proxy.serve, limit=_HEAD_LIMIT) as own_port:
         proxy.weather.url = f"http://127.0.0.1:{own_port}"
         yield proxy.weather
-    finally:
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 class _Proxy:
     def __init__(self, host: str, port: int) -> None:
         self.weather = Weather(url="")
         self._address = (host, port)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
-    async def start(self) -> int:
-        self._server = await asyncio.start_server(
-            self._on_connection, "127.0.0.1", 0, limit=_HEAD_LIMIT
-        )
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _on_connection(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                await self._pass_on(reader, writer)
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._pass_on(reader, writer)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -141,7 +108,7 @@ class _Proxy:
         # Neither side signs this header.
         head = head[:-2] + b"Connection: close\r\n\r\n"
         store_reader, store_writer = await asyncio.open_connection(*self._address)
-        try:
+        async with closed_after(store_writer):
             store_writer.write(head)
             sending = asyncio.create_task(_send_body(reader, store_writer, fault, writer))
             try:
@@ -150,8 +117,6 @@ class _Proxy:
                 sending.cancel()
                 with suppress(asyncio.CancelledError, ConnectionError):
                     await sending
-        finally:
-            store_writer.close()
 
 
 def _content_length(head: bytes) -> int:
