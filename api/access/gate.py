@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from weakref import ref
 
 import structlog
 from starlette.types import Scope
@@ -76,7 +77,8 @@ class Gate:
         self._token_realm = token_realm
         self._external_url = external_url
         self._remembered = Remembered()
-        self._admitted: dict[tuple[Principal, Needs, str], None] = {}
+        # By references that keep nobody in memory who is not remembered any more.
+        self._admitted: dict[tuple[ref[Principal], Needs, str], None] = {}
         self._generations = (controller.generation, policies.generation)
 
     def find_subject(self, scope: Scope) -> str | None:
@@ -96,7 +98,7 @@ class Gate:
         if principal is None:
             return False
         exchange.principal = principal
-        return (principal, needs, repository) in self._admitted
+        return (ref(principal), needs, repository) in self._admitted
 
     async def admit(self, scope: Scope, needs: Needs, repository: str) -> None:
         """Let a request pass of which `admits` did not know that it may, and note who sends it.
@@ -126,7 +128,10 @@ class Gate:
             for action in needs.rules:
                 self.require_rule(scope, principal, action, repository, wanted)
         self.require_scope(scope, principal, wanted)
-        self._admitted[principal, needs, repository] = None
+        if is_nameless:
+            # It leads nowhere, and may be as long as a request.
+            return
+        self._admitted[ref(principal), needs, repository] = None
         if len(self._admitted) > _MAX_ADMITTED:
             del self._admitted[next(iter(self._admitted))]
 
