@@ -1,6 +1,6 @@
 """`Gate`: the one place where it is decided whether a request may do what it asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from weakref import ref
@@ -18,7 +18,6 @@ from api.exchange import Exchange, find_exchange
 from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
 from core.access.passwords.attempts import LoginAttempts
 from core.access.passwords.basic import parse_basic, split_credentials
-from core.access.tokens.logins import WORKLOAD_USER
 from core.access.upload_owners import UploadOwners
 from core.errors import AccessDenied, AuthenticationRequired, NameInvalid
 from core.storage import RepositoryName
@@ -55,6 +54,7 @@ class Gate:
         owners: UploadOwners,
         attempts: LoginAttempts,
         *,
+        unguessed: Collection[str] = (),
         token_realm: str | None = None,
         external_url: str | None = None,
     ) -> None:
@@ -66,6 +66,7 @@ class Gate:
             audit: is told of what matters.
             owners: know whose an upload is.
             attempts: slow down those who guess passwords.
+            unguessed: users whose passwords nobody guesses, being what somebody has signed.
             token_realm: where the registry's own tokens are given; None is the usual place.
             external_url: of the registry; None is as the client knows it.
         """
@@ -74,6 +75,7 @@ class Gate:
         self.audit = audit
         self.owners = owners
         self._attempts = attempts
+        self._unguessed = frozenset(unguessed)
         self._token_realm = token_realm
         self._external_url = external_url
         self._remembered = Remembered()
@@ -263,8 +265,7 @@ class Gate:
             # A token that is not good any more is no guess: clients find out by trying.
             return await self.controller.identify(asker)
         user, _ = parse_basic(encoded)
-        if user == WORKLOAD_USER:
-            # What another issuer has signed is not guessed either.
+        if user in self._unguessed:
             return await self.controller.identify(asker)
         identify = partial(self.controller.identify, asker)
         return await self._attempts.make(asker.address, user, identify)
