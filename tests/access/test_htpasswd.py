@@ -136,6 +136,18 @@ async def test_users_are_added_changed_and_removed_in_place(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == ["users"]  # noqa: PTH208 - a path of anyio would be awaited
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_changed_file_belongs_to_whom_it_belonged_to(tmp_path: Path) -> None:
+    path = write(tmp_path / "users", ann="secret", bob="other")
+    os.chown(path, 1234, 4321)
+    path.chmod(0o640)
+    set_password(path, "cleo", "third")
+    remove_user(path, "bob")
+    found = path.stat()
+    # The service, which runs as another user, could not read it otherwise, and bob would stay.
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 4321, 0o640)
+
+
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert set_password(tmp_path / "users", "ann", "secret")
     assert (tmp_path / "users").stat().st_mode & 0o777 == 0o600
