@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anyio import create_task_group
+from anyio import create_task_group, to_thread
 from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -184,6 +184,9 @@ async def _open(
         )
     )
     access = await open_access(settings, policies, state, watch, stack)
+    # Settings may be older than the file: a worker that takes the place of another one is given
+    # those that the service was started with.
+    await to_thread.run_sync(watch.look)
     app.gate = access.gate
     app.state.moorage = RegistryState(
         registry=registry, settings=settings, policies=policies, tokens=access.tokens

@@ -12,10 +12,11 @@ MASK = "********"
 _TABLES = {("access", "token"), ("access", "tokens")}
 
 _SECRET_KEY = re.compile(
-    r"secret|(?<!ht)passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
+    r"secret|(?<!ht)passw|pwd|passphrase|token|key|credential|connection_?string", re.IGNORECASE
 )
 _UNIT = re.compile(r"_(seconds|days|bytes|count|depth|entries)$")
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=[?&]password=)[^&\s]*")
+# To the last `@`: one inside a password need not be escaped for it to work.
+_PASSWORD_IN_URL = re.compile(r"(?<=://)[^\s:]*:\S*(?=@)|(?<=[?&]password=)[^&\s]*")
 
 
 def shown(key: tuple[str, ...], value: object) -> object:

@@ -1,8 +1,9 @@
 """`Gate`: the one place where it is decided whether a request may do what it asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from weakref import ref
 
 import structlog
 from starlette.types import Scope
@@ -17,7 +18,6 @@ from api.exchange import Exchange, find_exchange
 from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
 from core.access.passwords.attempts import LoginAttempts
 from core.access.passwords.basic import parse_basic, split_credentials
-from core.access.tokens.logins import WORKLOAD_USER
 from core.access.upload_owners import UploadOwners
 from core.errors import AccessDenied, AuthenticationRequired, NameInvalid
 from core.storage import RepositoryName
@@ -54,6 +54,7 @@ class Gate:
         owners: UploadOwners,
         attempts: LoginAttempts,
         *,
+        unguessed: Collection[str] = (),
         token_realm: str | None = None,
         external_url: str | None = None,
     ) -> None:
@@ -65,6 +66,7 @@ class Gate:
             audit: is told of what matters.
             owners: know whose an upload is.
             attempts: slow down those who guess passwords.
+            unguessed: users whose passwords nobody guesses, being what somebody has signed.
             token_realm: where the registry's own tokens are given; None is the usual place.
             external_url: of the registry; None is as the client knows it.
         """
@@ -73,10 +75,12 @@ class Gate:
         self.audit = audit
         self.owners = owners
         self._attempts = attempts
+        self._unguessed = frozenset(unguessed)
         self._token_realm = token_realm
         self._external_url = external_url
         self._remembered = Remembered()
-        self._admitted: dict[tuple[Principal, Needs, str], None] = {}
+        # By references that keep nobody in memory who is not remembered any more.
+        self._admitted: dict[tuple[ref[Principal], Needs, str], None] = {}
         self._generations = (controller.generation, policies.generation)
 
     def find_subject(self, scope: Scope) -> str | None:
@@ -96,7 +100,7 @@ class Gate:
         if principal is None:
             return False
         exchange.principal = principal
-        return (principal, needs, repository) in self._admitted
+        return (ref(principal), needs, repository) in self._admitted
 
     async def admit(self, scope: Scope, needs: Needs, repository: str) -> None:
         """Let a request pass of which `admits` did not know that it may, and note who sends it.
@@ -126,7 +130,10 @@ class Gate:
             for action in needs.rules:
                 self.require_rule(scope, principal, action, repository, wanted)
         self.require_scope(scope, principal, wanted)
-        self._admitted[principal, needs, repository] = None
+        if is_nameless:
+            # It leads nowhere, and may be as long as a request.
+            return
+        self._admitted[ref(principal), needs, repository] = None
         if len(self._admitted) > _MAX_ADMITTED:
             del self._admitted[next(iter(self._admitted))]
 
@@ -258,8 +265,7 @@ class Gate:
             # A token that is not good any more is no guess: clients find out by trying.
             return await self.controller.identify(asker)
         user, _ = parse_basic(encoded)
-        if user == WORKLOAD_USER:
-            # What another issuer has signed is not guessed either.
+        if user in self._unguessed:
             return await self.controller.identify(asker)
         identify = partial(self.controller.identify, asker)
         return await self._attempts.make(asker.address, user, identify)

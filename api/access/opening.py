@@ -19,6 +19,7 @@ from core.access.passwords.controller import PasswordController
 from core.access.passwords.file import PasswordFile
 from core.access.passwords.users import PasswordUsers
 from core.access.state import AccessState
+from core.access.tokens.logins import WORKLOAD_USER
 from core.access.tokens.server import create_token_server
 from core.access.tokens.service import TokenService
 from core.access.upload_owners import UploadOwners
@@ -110,6 +111,8 @@ async def open_access(
         Audit(enabled=settings.log.audit),
         UploadOwners(state.secret),
         parts.attempts,
+        # Only the registry's own token server has a user that is none.
+        unguessed=() if made.tokens is None else (WORKLOAD_USER,),
         token_realm=settings.access.tokens.realm,
         external_url=settings.server.external_url,
     )

@@ -13,6 +13,11 @@ _MAX_BYTES = 16 * 1024 * 1024
 _BYTES_OF_ONE = 1024
 """What an entry takes besides the texts that came with the credentials, at most."""
 
+_BYTES_OF_PART = 512
+"""The same of each resource, group and claim."""
+
+_BYTES_OF_ACTION = 64
+
 
 class Remembered:
     """Principals by their credentials, each until its `valid_until`.
@@ -38,7 +43,7 @@ class Remembered:
 
     def keep(self, credentials: bytes, principal: Principal) -> None:
         """Remember who has shown these credentials."""
-        size = _BYTES_OF_ONE + len(credentials)
+        size = len(credentials) + _size_of(principal)
         if principal.valid_until <= time.time() or size > self._max_bytes:
             return
         key = self._hash(credentials)
@@ -63,3 +68,11 @@ class Remembered:
 
     def _hash(self, credentials: bytes) -> bytes:
         return hashlib.blake2b(credentials, digest_size=32, key=self._key).digest()
+
+
+def _size_of(principal: Principal) -> int:
+    """Return what is kept of someone, in bytes: of short texts, many times their length."""
+    scope = principal.scope or ()
+    parts = len(scope) + len(principal.groups) + len(principal.claims)
+    actions = sum(len(access.actions) for access in scope)
+    return _BYTES_OF_ONE + parts * _BYTES_OF_PART + actions * _BYTES_OF_ACTION

@@ -15,7 +15,7 @@ __all__ = ["LimitsMiddleware"]
 _HEALTH = "/healthz"
 """Whoever balances load asks it, from one address, and takes a refusal for a failure."""
 
-_UPLOADS = "/blobs/uploads/"
+_UPLOADS = "/blobs/uploads"
 
 
 class LimitsMiddleware:
@@ -53,7 +53,9 @@ class LimitsMiddleware:
 
 
 def _is_upload(exchange: Exchange) -> bool:
-    if _UPLOADS not in exchange.scope["path"]:
+    # The path that begins one may be without the slash at its end.
+    path: str = exchange.scope["path"]
+    if not path.endswith(_UPLOADS) and f"{_UPLOADS}/" not in path:
         return False
     fields = exchange.fields
     return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"

@@ -14,7 +14,7 @@ PrincipalKind: TypeAlias = Literal["anonymous", "user", "robot", "workload"]
 """A workload is what another issuer vouches for, such as a job of a CI system."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Principal:
     """Someone, and the bounds within which rules may allow them anything.
 

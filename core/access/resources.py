@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from core.access.globs import glob_expression
 from core.storage.names import MAX_NAME_LENGTH, NAME_PATTERN
 
 __all__ = [
@@ -153,8 +154,8 @@ def _compile(text: str) -> re.Pattern[str]:
         raise ValueError(f"`**` to be the last component of a pattern, not as in {text!r}")
     if "**" in last and last != "**":
         raise ValueError(f"`**` to be a component of its own, not as in {text!r}")
-    parts = [re.escape(part).replace(r"\*", "[^/]*") for part in parents]
-    parts.append(".+" if last == "**" else re.escape(last).replace(r"\*", "[^/]*"))
+    parts = [glob_expression(part, "[^/]") for part in parents]
+    parts.append(".+" if last == "**" else glob_expression(last, "[^/]"))
     return re.compile("/".join(parts))
 
 

@@ -1,9 +1,11 @@
 """Certificates in tokens: whom a root vouches for, and all the others."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from core.access.tokens import RootCertificates, TokenVerifier, libtrust_fingerprint
 from tests.access.minting import AUDIENCE, ISSUER, NOW, Authority, Signer, mint, pem, x5c
@@ -157,3 +159,14 @@ async def test_a_root_is_found_by_each_name_that_its_key_goes_by(tmp_path: Path)
         assert (await verifier(roots).verify(token)).subject == "ann"
         forged = mint(Signer(kid=name))
         assert await refusal(verifier(roots), forged) == "the signature of the token is wrong"
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+async def test_a_certificate_with_any_byte_changed_is_refused_and_no_fault(tmp_path: Path) -> None:
+    roots = roots_of(tmp_path, ROOT.certificate)
+    whole = LEAF.public_bytes(Encoding.DER)
+    for place in range(len(whole)):
+        for value in {0, 1, 3, 0x30, 0xFF} - {whole[place]}:
+            chain = [b64encode(whole[:place] + bytes([value]) + whole[place + 1 :]).decode()]
+            with pytest.raises(ValueError, match=r"certificate|key"):
+                await roots.verify_chain(chain)

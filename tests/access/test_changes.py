@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.typing import EventDict
 
-from api.settings import Settings
+from api.settings import Settings, load_settings
 from core.access import Principal
 from core.drivers import MemoryDriver
 from core.errors import DriverUnavailable
@@ -18,6 +18,9 @@ from tests.access.guarded import (
 from tests.faulty import Call, FaultyDriver
 
 __all__: list[str] = []
+
+_HEAD = '[access]\ncontroller = "htpasswd"\nhtpasswd.file = "{}"\n'
+_RULE = '[[policy.rules]]\nsubjects = ["anonymous"]\nrepositories = ["{}"]\nactions = ["pull"]\n'
 
 
 async def test_a_password_is_computed_once_and_a_change_of_the_file_ends_it(
@@ -47,12 +50,9 @@ async def test_a_password_is_computed_once_and_a_change_of_the_file_ends_it(
 async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
     tmp_path: Path, logs: list[EventDict]
 ) -> None:
-    from api.settings import load_settings  # noqa: PLC0415 - this test alone reads a file
-
     settings_of(tmp_path)
     file = tmp_path / "moorage.toml"
-    head = f'[access]\ncontroller = "htpasswd"\nhtpasswd.file = "{tmp_path / "users"}"\n'
-    rule = '[[policy.rules]]\nsubjects = ["anonymous"]\nrepositories = ["{}"]\nactions = ["pull"]\n'
+    head, rule = _HEAD.format(tmp_path / "users"), _RULE
     file.write_text(head + rule.format("one/*"))
     async with guarded(load_settings(file)) as registry, registry.client() as nobody:
         gate = registry.app.gate
@@ -78,6 +78,21 @@ async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
         file.unlink()
         gate.policies.reload()
         assert await may() == [401, 404]
+
+
+async def test_settings_that_are_older_than_the_file_are_not_in_force_for_a_moment(
+    tmp_path: Path,
+) -> None:
+    settings_of(tmp_path)
+    file = tmp_path / "moorage.toml"
+    head = _HEAD.format(tmp_path / "users")
+    file.write_text(head + _RULE.format("one/*"))
+    settings = load_settings(file)
+    file.write_text(head + _RULE.format("two/*"))
+    # As a worker begins that takes the place of another one.
+    async with guarded(settings) as registry, registry.client() as nobody:
+        assert (await nobody.get("/v2/one/app/tags/list")).status_code == 401
+        assert (await nobody.get("/v2/two/app/tags/list")).status_code == 404
 
 
 async def test_what_is_proven_while_the_passwords_change_is_not_remembered(

@@ -98,6 +98,18 @@ async def test_guessed_passwords_make_the_next_guess_wait(tmp_path: Path) -> Non
         assert (await guess("bob", "pw-bob")).status_code == 200
 
 
+async def test_where_no_tokens_are_taken_as_passwords_no_user_may_be_guessed_at(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(tmp_path, users=("oidc",), limits={"failed_logins": 3})
+    async with guarded(settings) as registry, registry.client() as nobody:
+        statuses = [
+            (await nobody.get("/v2/", auth=("oidc", f"guess-{number}"))).status_code
+            for number in range(4)
+        ]
+        assert statuses == [401, 401, 401, 429]
+
+
 @pytest.mark.parametrize("controller", ["htpasswd", "moorage"])
 async def test_a_client_certificate_is_a_user_with_groups(tmp_path: Path, controller: str) -> None:
     rules = [

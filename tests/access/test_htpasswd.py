@@ -53,9 +53,18 @@ async def test_a_password_that_bcrypt_would_cut_is_wrong(tmp_path: Path) -> None
         hash_password("")
 
 
-async def test_an_unknown_user_takes_as_long_as_a_wrong_password(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others_cost", [8, 9])
+async def test_an_unknown_user_takes_as_long_as_a_wrong_password(
+    tmp_path: Path, others_cost: int
+) -> None:
     path = tmp_path / "users"
-    path.write_bytes(b"ann:" + bcrypt.hashpw(b"secret", bcrypt.gensalt(8)) + b"\n")
+    costs = {"ann": 8, "bob": others_cost}
+    path.write_bytes(
+        b"".join(
+            name.encode() + b":" + bcrypt.hashpw(b"secret", bcrypt.gensalt(cost)) + b"\n"
+            for name, cost in costs.items()
+        )
+    )
     users = PasswordFile(path)
 
     async def seconds(user: str) -> float:
@@ -78,6 +87,16 @@ def test_lines_that_are_no_use_are_told_by_number_without_their_hash(tmp_path: P
     assert list(found.hashes) == ["ann"]
     assert [fault.split()[1].rstrip(":") for fault in found.faults] == ["2", "3", "4", "5", "6"]
     assert not any("$" in fault for fault in found.faults)
+
+
+async def test_a_hash_that_would_keep_everybody_waiting_is_not_used(tmp_path: Path) -> None:
+    path = write(tmp_path / "users", ann="secret")
+    path.write_bytes(path.read_bytes() + b"\nbob:" + _ANN[4:].replace(b"$05$", b"$31$") + b"\n")
+    users = PasswordFile(path)
+    assert users.users == {"ann"}
+    # Whoever guesses at bob, or at nobody, is told that this is wrong.
+    assert not await users.verify("bob", "U*U")
+    assert read_passwords(path).faults == ("line 5: the hash of bob has a cost above 17",)
 
 
 async def test_a_changed_file_is_taken_over_and_a_lost_one_changes_nothing(tmp_path: Path) -> None:
@@ -115,6 +134,18 @@ async def test_users_are_added_changed_and_removed_in_place(tmp_path: Path) -> N
     with pytest.raises(UserUnknown):
         remove_user(path, "ann")
     assert os.listdir(tmp_path) == ["users"]  # noqa: PTH208 - a path of anyio would be awaited
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_changed_file_belongs_to_whom_it_belonged_to(tmp_path: Path) -> None:
+    path = write(tmp_path / "users", ann="secret", bob="other")
+    os.chown(path, 1234, 4321)
+    path.chmod(0o640)
+    set_password(path, "cleo", "third")
+    remove_user(path, "bob")
+    found = path.stat()
+    # The service, which runs as another user, could not read it otherwise, and bob would stay.
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 4321, 0o640)
 
 
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ def attempts() -> LoginAttempts:
     return LoginAttempts(create_login_throttle(LimitsSettings(failed_logins=3)))
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::{:x}", "::ffff:192.0.2.1"])
 async def test_guesses_that_come_all_at_once_are_no_more_than_those_that_do_not(
-    attempts: LoginAttempts,
+    attempts: LoginAttempts, address: str
 ) -> None:
     tried: list[str] = []
     ended: list[type[Exception]] = []
@@ -28,15 +29,15 @@ async def test_guesses_that_come_all_at_once_are_no_more_than_those_that_do_not(
         await sleep(0.01)
         raise CredentialsInvalid("wrong")
 
-    async def make() -> None:
+    async def make(number: int) -> None:
         try:
-            await attempts.make("192.0.2.1", "ann", guess)
+            await attempts.make(address.format(number), "ann", guess)
         except (CredentialsInvalid, TooManyRequests) as error:
             ended.append(type(error))
 
     async with create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(make)
+        for number in range(20):
+            tasks.start_soon(make, number)
     assert len(tried) == 3
     assert ended.count(TooManyRequests) == 17
 

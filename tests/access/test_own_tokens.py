@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.access import ANONYMOUS, Access, Asker, CredentialsInvalid
+from core.access import ANONYMOUS, Access, Asker, CredentialsInvalid, Principal
 from core.access.passwords.attempts import LoginAttempts
 from core.access.passwords.basic import parse_basic
 from core.access.passwords.throttle import NoThrottle
@@ -12,7 +12,16 @@ from core.access.tokens.identity import Identity
 from core.access.tokens.signing import SigningKeys
 from core.drivers import MemoryDriver, StorageDriver
 from core.errors import AccessUnavailable, DriverUnavailable
-from tests.access.token_nodes import PULL_PUSH, TEAM, Clock, Node, Users, basic, read_claims
+from tests.access.token_nodes import (
+    PASSWORD,
+    PULL_PUSH,
+    TEAM,
+    Clock,
+    Node,
+    Users,
+    basic,
+    read_claims,
+)
 from tests.faulty import Call, FaultyDriver
 
 __all__: list[str] = []
@@ -162,6 +171,25 @@ async def test_an_access_token_ends_with_the_user_or_the_password_within_a_secon
     node.users.passwords["ann"] = "another"
     with pytest.raises(CredentialsInvalid, match="password has changed"):
         await node.bearer(token)
+
+
+async def test_a_password_that_changes_while_it_is_verified_is_worth_nothing_after(
+    driver: StorageDriver, clock: Clock
+) -> None:
+    class Changing(Users):
+        async def verify(self, user: str, password: str) -> Principal | None:
+            found = await super().verify(user, password)
+            self.passwords[user] = "another"
+            return found
+
+    node = Node(driver, clock, Changing(ann=PASSWORD))
+    identity = await node.server.service.log_in("ann", PASSWORD, None)
+    issued = await node.server.service.issue(identity, "moorage", (), offline=True)
+    assert issued.refresh is not None
+    with pytest.raises(CredentialsInvalid):
+        await node.server.service.log_in_again(issued.refresh, "moorage")
+    with pytest.raises(CredentialsInvalid):
+        await node.server.controller.identify(Asker(authorization=f"Bearer {issued.access.text}"))
 
 
 async def test_a_refresh_token_that_was_not_made_here_is_refused(node: Node, clock: Clock) -> None:

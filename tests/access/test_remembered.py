@@ -1,11 +1,12 @@
 """Who has proven who they are: for how long, and in how much memory."""
 
 import time
+import tracemalloc
 
 import pytest
 
 from api.access.remembered import Remembered
-from core.access import Principal
+from core.access import Access, Principal
 
 __all__: list[str] = []
 
@@ -66,3 +67,23 @@ def test_no_credential_is_kept() -> None:
     other = Remembered()
     other.keep(b"Basic of ann", principal())
     assert set(remembered._entries).isdisjoint(other._entries)
+
+
+def test_what_a_token_is_good_for_counts_as_the_memory_that_it_takes() -> None:
+    scope = tuple(Access.repository(f"{number}", "pull") for number in range(100))
+    tracemalloc.start()
+    remembered = Remembered(max_bytes=1_000_000)
+    for number in range(200):
+        texts = [Access(_copy(one.type), _copy(one.name), one.actions) for one in scope]
+        token = b"%d" % number + b"x" * 4_000
+        kept = Principal(kind="user", name="ann", scope=tuple(texts), valid_until=time.time() + 60)
+        remembered.keep(token, kept)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 10 < len(remembered) < 200
+    assert size < 1_500_000
+
+
+def _copy(text: str) -> str:
+    """Return a text of its own, as one that is read anew is."""
+    return text.encode().decode()

@@ -155,6 +155,25 @@ async def test_the_form_answers_tokens_for_passwords_and_for_refresh_tokens() ->
         assert "refresh_token" not in (await tour.post({**_LOGIN, **asked})).json()
 
 
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        *(("a" * 60_000, PASSWORD), (f"robot+{'a' * 60_000}", "x"), ("an\0n", PASSWORD)),
+        *(("ann\n", PASSWORD), ("a:b", PASSWORD), ("ann", f"{PASSWORD}\0")),
+    ],
+)
+async def test_a_name_that_nobody_can_have_is_refused_and_is_in_no_line_of_the_log(
+    user: str, password: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    users = Users(ann=PASSWORD)
+    async with touring(passwords=users) as tour:
+        form = {"grant_type": "password", "username": user, "password": password}
+        assert (await tour.post(form, 400)).json()["error"] == "invalid_grant"
+    assert users.verified == 0
+    audit = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "audit" in line]
+    assert [line.get("claimed") for line in audit] == [None]
+
+
 async def test_an_id_token_is_exchanged_as_rfc_8693_has_it() -> None:
     async with touring() as tour:
         form = {"grant_type": _EXCHANGE, "subject_token": "job-1", "subject_token_type": _ID_TOKEN}

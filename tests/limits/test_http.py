@@ -85,6 +85,8 @@ def test_uploads_at_once_are_bounded_and_free_again_when_they_end(tmp_path: Path
                 assert time.monotonic() < deadline
             assert answer.status == 429
             assert answer.headers["retry-after"] == "1"
+            without_slash = _PUSH.replace("/uploads/", "/uploads")
+            assert wire.ask("POST", without_slash, _CONTENT).status == 429
             assert wire.ask("POST", "/v2/a/b/blobs/uploads/").status == 202
         # The client has hung up in the middle.
         while wire.ask("POST", _PUSH, _CONTENT).status == 429:

@@ -173,11 +173,14 @@ def test_secrets_of_a_driver_are_masked_and_its_other_settings_are_shown(
     monkeypatch.setenv("MOORAGE_STORAGE__TAPE__SECRET_KEY", "hunter2")
     monkeypatch.setenv("MOORAGE_STORAGE__TAPE__AUTH_TOKEN", "hunter2")
     monkeypatch.setenv("MOORAGE_STORAGE__TAPE__URL", "tape://me:hunter2@host/1")
+    monkeypatch.setenv("MOORAGE_STORAGE__TAPE__MIRROR", "tape://:hunter2@hunter2/hunter2@host/1")
+    monkeypatch.setenv("MOORAGE_STORAGE__TAPE__PWD", "hunter2")
     monkeypatch.setenv("MOORAGE_STORAGE__TAPE__REGION", "north")
     rows = {row.key: row for row in setting_rows(load_settings_with_origins())}
     assert rows["storage.tape.secret_key"].value == "********"
     assert rows["storage.tape.auth_token"].value == "********"
     assert rows["storage.tape.url"].value == "tape://********@host/1"
+    assert rows["storage.tape.mirror"].value == "tape://********@host/1"
     assert rows["storage.tape.region"].value == "north"
     assert rows["storage.tape.region"].origin == "MOORAGE_STORAGE__TAPE__REGION"
     assert "hunter2" not in repr(rows)

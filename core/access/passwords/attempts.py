@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 from anyio import Lock
 
 from core.access.controller import CredentialsInvalid
+from core.access.networks import network_of
 from core.access.passwords.throttle import LoginThrottle
 
 __all__ = ["LoginAttempts"]
@@ -20,8 +21,8 @@ _LOCAL = "local"
 class LoginAttempts:
     """Tries credentials that could be guessed.
 
-    Those of one address take turns: guesses that come all at once would otherwise be let through
-    before the first of them has failed.
+    Those of one client, who may have a /64 of IPv6, take turns: guesses that come all at once
+    would otherwise be let through before the first of them has failed.
     """
 
     def __init__(self, throttle: LoginThrottle) -> None:
@@ -40,7 +41,7 @@ class LoginAttempts:
         """
         who = address or _LOCAL, user or ""
         # It lives as long as somebody waits for it.
-        turn = self._turns.setdefault(who[0], Lock())
+        turn = self._turns.setdefault(network_of(who[0]), Lock())
         async with turn:
             await self._throttle.check(*who)
             try:

@@ -6,7 +6,7 @@ import re
 
 from core.access.controller import CredentialsInvalid
 
-__all__ = ["parse_basic", "split_credentials"]
+__all__ = ["check_sanity", "parse_basic", "split_credentials"]
 
 _MAX_CHARACTERS = 32 * 1024
 """Tokens of other issuers come as passwords."""
@@ -35,6 +35,17 @@ def parse_basic(encoded: str) -> tuple[str, str]:
     except (binascii.Error, ValueError):
         raise CredentialsInvalid("the Basic credentials are not base64 of UTF-8") from None
     user, colon, password = text.partition(":")
-    if not colon or _SANE_NAME.fullmatch(user) is None or _CONTROL.search(password):
-        raise CredentialsInvalid("the Basic credentials name no user")
+    if not colon:
+        raise CredentialsInvalid("the Basic credentials have no password")
+    check_sanity(user, password)
     return user, password
+
+
+def check_sanity(user: str, password: str) -> None:
+    """Return if somebody could have this name and this password.
+
+    Raises:
+        CredentialsInvalid: the name is none, is too long, or one of them has control characters.
+    """
+    if _SANE_NAME.fullmatch(user) is None or _CONTROL.search(password):
+        raise CredentialsInvalid("the credentials name no user")

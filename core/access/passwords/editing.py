@@ -75,12 +75,12 @@ def _change(path: Path, change: Callable[[list[bytes]], bool]) -> bool:
     path = path.resolve()
     with _locked(path.parent):
         try:
-            old, mode = path.read_bytes(), path.stat().st_mode & 0o777
+            old, like = path.read_bytes(), path.stat()
         except FileNotFoundError:
-            old, mode = b"", 0o600
+            old, like = b"", None
         lines = old.splitlines()
         result = change(lines)
-        _replace(path, b"".join(line + b"\n" for line in lines), mode)
+        _replace(path, b"".join(line + b"\n" for line in lines), like)
     return result
 
 
@@ -95,13 +95,21 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Put content into the file's place, durably, and leave nothing else if that fails."""
+def _replace(path: Path, content: bytes, like: os.stat_result | None) -> None:
+    """Put content into the file's place, durably, and leave nothing else if that fails.
+
+    Who may read it stays as it was: a service of another user has to go on following it. A new
+    file is for its owner alone.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
         try:
             new.write(content)
             new.flush()
-            os.fchmod(new.fileno(), mode)
+            if like is not None:
+                made = os.fstat(new.fileno())
+                if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+                    os.fchown(new.fileno(), like.st_uid, like.st_gid)
+                os.fchmod(new.fileno(), like.st_mode & 0o777)
             os.fsync(new.fileno())
             Path(new.name).replace(path)
         except BaseException:

@@ -20,6 +20,10 @@ MAX_PASSWORD_BYTES = 72
 _COST = 10
 """Of new hashes: about 60 ms of a core for each guess."""
 
+_MAX_COST = 17
+"""What htpasswd makes at most: about 8 s of a core. One hash of cost 31 would keep everybody from
+logging in for days, as a guess at an unknown user costs as much as the dearest."""
+
 _BCRYPT = re.compile(rb"\$2[aby]\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _NOBODY = bcrypt.hashpw(b"", bcrypt.gensalt(4))[7:]
 """Salt and hash of what stands for the users that there are not."""
@@ -34,16 +38,17 @@ class Passwords:
     Attributes:
         hashes: by name of the user.
         faults: a sentence for each line that could not be used, with its number and no hash.
+        highest_cost: that of the dearest hash, which every wrong guess costs.
     """
 
     hashes: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     faults: tuple[str, ...] = ()
+    highest_cost: int = field(init=False)
 
-    @property
-    def highest_cost(self) -> int:
-        """The cost of the dearest hash, which a guess at an unknown user costs as well."""
-        costs = [int(hashed[4:6]) for hashed in self.hashes.values()]
-        return max(costs, default=_COST)
+    def __post_init__(self) -> None:
+        # Looked for once: among many users it takes long enough to tell who is not one of them.
+        highest = max(map(_cost_of, self.hashes.values()), default=_COST)
+        object.__setattr__(self, "highest_cost", highest)
 
 
 def read_passwords(path: Path) -> Passwords:
@@ -67,6 +72,8 @@ def read_passwords(path: Path) -> Passwords:
             faults.append(f"line {number} is not of the form name:hash")
         elif _BCRYPT.fullmatch(hashed) is None:
             faults.append(f"line {number}: the hash of {user} is not one of bcrypt (htpasswd -B)")
+        elif _cost_of(hashed) > _MAX_COST:
+            faults.append(f"line {number}: the hash of {user} has a cost above {_MAX_COST}")
         else:
             hashes[user] = hashed
     return Passwords(hashes=MappingProxyType(hashes), faults=tuple(faults))
@@ -126,17 +133,20 @@ class PasswordFile:
     async def verify(self, user: str, password: str) -> bool:
         """Say whether this is the user's password.
 
-        The answer takes as long for a user that is not there as for a wrong password, and the
-        event loop is never blocked.
+        The answer takes as long for a user that is not there as for a wrong password, whatever
+        the hashes of the users cost, and the event loop is never blocked.
         """
-        hashed = self._passwords.hashes.get(user)
+        passwords = self._passwords
+        hashed = passwords.hashes.get(user)
         is_known = hashed is not None
-        if hashed is None:
-            hashed = b"$2b$%02d$" % self._passwords.highest_cost + _NOBODY
         secret = password.encode()
         is_sane = 0 < len(secret) <= MAX_PASSWORD_BYTES
         is_right = await to_thread.run_sync(
-            bcrypt.checkpw, secret[:MAX_PASSWORD_BYTES], hashed, limiter=self._limiter
+            _check,
+            secret[:MAX_PASSWORD_BYTES],
+            hashed or _hash_of_nobody(passwords.highest_cost),
+            passwords.highest_cost,
+            limiter=self._limiter,
         )
         return is_right and is_known and is_sane
 
@@ -148,3 +158,21 @@ class PasswordFile:
     def _tell_faults(self) -> None:
         for fault in self._passwords.faults:
             _log.warning("password file has an unusable line", file=str(self.path), fault=fault)
+
+
+def _check(secret: bytes, hashed: bytes, highest_cost: int) -> bool:
+    """Say whether this is the hash of a password; if not, take as long as the dearest would."""
+    if bcrypt.checkpw(secret, hashed):
+        return True
+    # Each cost is twice the one before, so that all of them together make up for the dearest.
+    for cost in range(_cost_of(hashed), highest_cost):
+        bcrypt.checkpw(secret, _hash_of_nobody(cost))
+    return False
+
+
+def _cost_of(hashed: bytes) -> int:
+    return int(hashed[4:6])
+
+
+def _hash_of_nobody(cost: int) -> bytes:
+    return b"$2b$%02d$" % cost + _NOBODY

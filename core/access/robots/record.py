@@ -14,22 +14,21 @@ from core.access.resources import ACTIONS, Grant, RepositoryPattern
 __all__ = [
     "MAX_DESCRIPTION",
     "MAX_PATTERNS",
-    "ROBOT_NAME_PATTERN",
     "SECRET_PREFIX",
     "Robot",
     "find_robot_name",
+    "is_robot_name",
     "make_secret",
 ]
 
 SECRET_PREFIX: Final = "moorage_robot_"  # noqa: S105 - what every secret begins with
 """By which scanners find secrets where they do not belong."""
 
-ROBOT_NAME_PATTERN: Final = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 MAX_DESCRIPTION: Final = 1000
 MAX_PATTERNS: Final = 100
 
 _MAX_NAME = 64
-_NAME = re.compile(ROBOT_NAME_PATTERN)
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _LOGIN = re.compile(r"robot[+$](.+)")
 
 
@@ -65,7 +64,7 @@ class Robot:
             ValueError: the name is outside the grammar, an action is unknown, the robot may do
                 nothing or too many things, or the description is too long.
         """
-        if len(self.name) > _MAX_NAME or _NAME.fullmatch(self.name) is None:
+        if not is_robot_name(self.name):
             raise ValueError(
                 "the name of a robot is made of lower case letters and digits, with single dots, "
                 f"dashes or underscores between them, and has at most {_MAX_NAME} characters"
@@ -135,6 +134,11 @@ def make_secret() -> tuple[str, str]:
     """Return a new secret, and the hash that is kept of it."""
     secret = SECRET_PREFIX + secrets.token_urlsafe(32)
     return secret, _hash(secret)
+
+
+def is_robot_name(text: str) -> bool:
+    """Say whether a robot can be called this; nothing else is looked for in the store."""
+    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
 
 
 def find_robot_name(user: str) -> str | None:

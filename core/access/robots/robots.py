@@ -1,6 +1,5 @@
 """`Robots`: the accounts for programs, kept in the access state."""
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from core.access.resources import Grant
-from core.access.robots.record import ROBOT_NAME_PATTERN, Robot, make_secret
+from core.access.robots.record import Robot, is_robot_name, make_secret
 from core.access.state import AccessState
 from core.errors import AccessUnavailable, PathNotFound
 
@@ -21,7 +20,6 @@ FRESH_SECONDS = 1.0
 """How long a record is believed without another look: so soon a robot is gone on every node."""
 
 _MAX_KNOWN = 4096
-_NAME = re.compile(ROBOT_NAME_PATTERN)
 
 _log = structlog.get_logger()
 
@@ -109,7 +107,7 @@ class Robots:
         """
         async with self._state.changing():
             self._known.pop(name, None)
-            if _NAME.fullmatch(name) is None:
+            if not is_robot_name(name):
                 raise RobotUnknown(name)
             with suppress(PathNotFound):
                 await self._state.driver.delete(self._state.paths.used(name))
@@ -145,7 +143,7 @@ class Robots:
         known = self._known.get(name)
         if known is None or not 0 <= now - known[1] < FRESH_SECONDS:
             self._known.pop(name, None)
-            robot = await self._read(name) if _NAME.fullmatch(name) is not None else None
+            robot = await self._read(name) if is_robot_name(name) else None
             if robot is None:
                 return None
             known = (robot, now)
@@ -165,7 +163,7 @@ class Robots:
         return await self.look(name)
 
     async def _get(self, name: str) -> Robot:
-        robot = await self._read(name) if _NAME.fullmatch(name) is not None else None
+        robot = await self._read(name) if is_robot_name(name) else None
         if robot is None:
             raise RobotUnknown(name)
         return robot

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from core.access.globs import glob_expression
+
 __all__ = ["Wildcards"]
 
 
@@ -14,8 +16,8 @@ class Wildcards:
     _expression: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        expression = ".*".join(map(re.escape, self.text.split("*")))
-        object.__setattr__(self, "_expression", re.compile(expression, re.DOTALL))
+        expression = re.compile(glob_expression(self.text, "."), re.DOTALL)
+        object.__setattr__(self, "_expression", expression)
 
     def matches(self, text: str) -> bool:
         """Say whether all of `text` is as the pattern says."""

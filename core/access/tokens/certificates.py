@@ -1,7 +1,6 @@
 """Certificates that vouch for keys: the roots that are trusted, and chains that lead to them."""
 
 import base64
-import binascii
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,12 @@ MAX_CHAIN = 5
 
 _MAX_REASON_CHARACTERS = 200
 _MAX_FILE_BYTES = 4 * 1024 * 1024
+
+_UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
+"""What cryptography raises of certificates that are none, some of it not before they are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,8 @@ class RootCertificates:
             )
             try:
                 verifier.verify(leaf, others)
+            except _UNREADABLE:
+                raise ValueError("not a chain of certificates") from None
             except VerificationError as error:
                 # The text quotes names from certificates, which may be as long as a token.
                 reason = str(error)[:_MAX_REASON_CHARACTERS]
@@ -132,7 +139,7 @@ def key_of(certificate: x509.Certificate) -> VerificationKey:
     """
     try:
         public_key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError):
+    except _UNREADABLE:
         raise ValueError("the key of the certificate cannot be read") from None
     if not isinstance(
         public_key, EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey | Ed448PublicKey
@@ -181,7 +188,7 @@ def _parse_x5c(x5c: Sequence[str]) -> list[x509.Certificate]:
         return [
             x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c
         ]
-    except (binascii.Error, ValueError):
+    except _UNREADABLE:
         raise ValueError("not a chain of certificates") from None
 
 

@@ -103,11 +103,12 @@ class Logins:
             return await self._log_in_robot(robot, password)
         if user == WORKLOAD_USER:
             return await self.log_in_workload(password)
-        principal = bound = None
+        # What is asked before is of the password that is shown, and of none that takes its place
+        # while it is verified.
+        bound = await self._fingerprint(user)
+        principal = None
         if self._passwords is not None:
             principal = await self._passwords.verify(user, password)
-        if principal is not None:
-            bound = await self._fingerprint(principal.name)
         if principal is None or bound is None:
             raise CredentialsInvalid("unknown user or wrong password", user=user)
         return Identity(principal=principal, bound=bound)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from core.access.controller import Asker, CredentialsInvalid
 from core.access.passwords.attempts import LoginAttempts
-from core.access.passwords.basic import parse_basic
+from core.access.passwords.basic import check_sanity, parse_basic
 from core.access.passwords.throttle import NoThrottle
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, parse_scope
@@ -103,6 +103,7 @@ class TokenService:
         Raises:
             CredentialsInvalid: nobody of this name has.
         """
+        check_sanity(user, password)
         if user == WORKLOAD_USER:
             if password.startswith(REFRESH_PREFIX):
                 return await self.log_in_again(password, self._services[0])
