@@ -125,6 +125,12 @@ MALFORMED: dict[str, tuple[bytes, type[RegistryError], str | None]] = {
     "not UTF-8": (SIGNED.replace(b"amd64", b"amd\xff4"), ManifestInvalid, None),
     "nested deep": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, ManifestInvalid, None),
     "a member twice": (SIGNED.replace(b'"tag"', b'"name"'), ManifestInvalid, "name"),
+    # Written again, it would be a word that is no JSON.
+    "a number past all numbers": (
+        sign(image(), header={"jwk": {**ES.jwk, "use": "?"}}).replace(b'"?"', b"-1e999"),
+        ManifestInvalid,
+        None,
+    ),
     "signatures twice": (
         SIGNED.replace(b'"signatures"', b'"signatures": [],\n   "signatures"'),
         ManifestInvalid,
