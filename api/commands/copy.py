@@ -213,6 +213,7 @@ def _result(tally: CopyTally, end: _End, *, dry_run: bool) -> dict[str, object]:
         "present_files": tally.present_files,
         "key_files": end.key_files,
         "stale_tag_entries": tally.stale_tag_entries,
+        "stale_links": tally.stale_links,
         "unfinished_uploads": tally.unfinished_uploads,
         "faults": [asdict(fault) for fault in tally.faults],
         "failures": end.failures,
@@ -236,6 +237,11 @@ def _summary(tally: CopyTally, end: _End, *, dry_run: bool) -> str:
         lines.append(
             f"left behind: {tally.stale_tag_entries} entries in the histories of tags whose "
             "manifests are gone"
+        )
+    if tally.stale_links:
+        lines.append(
+            f"left behind: {tally.stale_links} links to signatures and converted manifests that "
+            "are gone"
         )
     if tally.unfinished_uploads:
         lines.append(f"left behind: {tally.unfinished_uploads} unfinished uploads")

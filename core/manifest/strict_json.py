@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from math import isfinite
 
 from pydantic_core import from_json
 
@@ -24,12 +25,12 @@ def parse_strictly(content: bytes) -> dict[str, object]:
     """Return the object that `content` is, if no two readers could disagree about it.
 
     Raises:
-        ManifestInvalid: it is no JSON object, has a member twice at any depth, is nested too deep
-            or has too many parts.
+        ManifestInvalid: it is no JSON object, has a member twice at any depth or a number that
+            is too large, is nested too deep or has too many parts.
     """
     try:
         check_volume(from_json(content, allow_inf_nan=False))
-        document = json.loads(content, object_pairs_hook=_to_object)
+        document = json.loads(content, object_pairs_hook=_to_object, parse_float=_to_float)
     except ValueError as error:
         raise not_json(str(error)) from None
     if not isinstance(document, dict):
@@ -84,3 +85,11 @@ def _to_object(members: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name, count in counts.items() if count > 1)
         raise ManifestInvalid("a member occurs twice", field=twice[:_MAX_NAME])
     return found
+
+
+def _to_float(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        # It would be written again as `Infinity`.
+        raise ValueError("a number is too large")
+    return number

@@ -52,9 +52,14 @@ class SignatureStore:
     async def adding(self, manifest: Digest, signatures: Iterable[Signature]) -> Sequence[Change]:
         """Return the changes that store signatures beside those that are there.
 
-        Once there are a hundred, no more are added, which is logged.
+        Once there are a hundred, no more are added, which is logged. Those whose content is gone,
+        as the incumbent's garbage collection leaves them, do not count.
         """
-        present = {digest async for digest in self._list(manifest)}
+        listed = [digest async for digest in self._list(manifest)]
+        sizes = await map_concurrently(
+            self._blobs.find_size, listed, at_once=self._driver.questions_at_once
+        )
+        present = {digest for digest, size in zip(listed, sizes, strict=True) if size is not None}
         new = {Digest.of(content): content for content in (one.compact() for one in signatures)}
         room = MAX_STORED - len(present)
         changes: list[Change] = []

@@ -1,6 +1,8 @@
 """Programs of today push and pull signed images of schema 1, and the incumbent shares them."""
 
+import gzip
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +15,10 @@ from core.manifest.schema1 import split
 from tests.clients.images import LayoutImage, build_image
 from tests.clients.incumbent import collect_garbage, running_incumbent
 from tests.clients.programs import ProgramFailed, Programs
-from tests.clients.pushing import connected
+from tests.clients.pushing import connected, push_blob
 from tests.live import Service, running_registry
+from tests.manifest.schema1.signing import image as old_image
+from tests.manifest.schema1.signing import sign
 
 __all__: list[str] = []
 
@@ -25,6 +29,7 @@ pytestmark = [
 ]
 
 SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
 _INSECURE = "--tls-verify=false"
 
@@ -88,6 +93,46 @@ def test_skopeo_pushes_a_signed_image_and_pulls_it_back_in_any_format(
         for one in (by_us, by_skopeo)
     ]
     assert configs[0] == configs[1]
+
+
+@pytest.mark.parametrize("version", ["1.6.0", "1.10.3"])
+def test_an_image_of_an_old_docker_is_converted_to_the_configuration_that_skopeo_makes(
+    converting: Service, ours: httpx.Client, team: str, programs: Programs, version: str
+) -> None:
+    name = f"{team}/old"
+    layer = push_blob(ours, name, gzip.compress(bytes(1024), mtime=0))
+    config = {
+        "id": "a" * 64,
+        "docker_version": version,
+        "architecture": "amd64",
+        "os": "linux",
+        "created": "2015-04-01T10:00:00.1200Z",
+        "Size": 0,
+        "checksum": "x",
+        "author": "me",
+        "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) CMD"], "CpuShares": 0},
+        "config": {"Env": ["A=<b>"], "Memory": 0, "Cmd": ["sh"], "Labels": {"b": "", "a": ""}},
+    }
+    payload = old_image(
+        3,
+        name=name,
+        tag=version,
+        fsLayers=[{"blobSum": layer["digest"]}],
+        history=[{"v1Compatibility": json.dumps(config)}],
+    )
+    url = f"/v2/{name}/manifests/{version}"
+    pushed = ours.put(url, content=sign(payload), headers={"Content-Type": SIGNED})
+    assert pushed.status_code == 201, pushed.text
+    folder = programs.folder / "by-skopeo"
+    source = f"docker://{converting.host}/{name}:{version}"
+    programs.copy(source, f"dir:{folder}", "--format", "v2s2")
+    by_skopeo = from_json((folder / "manifest.json").read_bytes())["config"]["digest"]
+    converted = ours.get(url, headers={"Accept": DOCKER}).json()["config"]["digest"]
+    assert converted == by_skopeo
+    assert (
+        ours.get(f"/v2/{name}/blobs/{converted}").content
+        == (folder / by_skopeo.removeprefix("sha256:")).read_bytes()
+    )
 
 
 @pytest.mark.needs("podman", "crun")

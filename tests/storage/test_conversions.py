@@ -12,7 +12,7 @@ import pytest
 from anyio import create_task_group
 
 from core.digest import SHA512, Digest
-from core.drivers import StorageDriver
+from core.drivers import StorageDriver, create_driver
 from core.errors import ManifestInvalid, ManifestUnknown
 from core.manifest import (
     DOCKER_MANIFEST,
@@ -29,8 +29,10 @@ from core.storage import (
     RepositoryName,
     StoredManifest,
     Tag,
+    paths,
     unpacking,
 )
+from core.storage.copying import CopyTally, StoreCopier
 from tests.manifest.schema1.signing import image, sign
 from tests.storage.pushing import all_files, push_blob, read_layer
 
@@ -38,6 +40,7 @@ __all__: list[str] = []
 
 NAME = RepositoryName("team/app")
 V1 = Tag("1.0")
+FORMATS: tuple[ImageFormat, ...] = ("schema2", "oci")
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 
 
@@ -175,6 +178,28 @@ async def test_a_conversion_is_made_once(driver: StorageDriver, repository: Repo
     await push_blob(repository, PACKED)
     assert await conversions(repository).to_image(signed, "oci") == found[0]
     assert await all_files(driver) == before
+
+
+async def test_a_conversion_that_was_collected_does_not_keep_a_copy_from_its_end(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    signed = await push_signed(repository, PACKED)
+    found = {
+        image_format: await conversions(repository).to_image(signed, image_format)
+        for image_format in FORMATS
+    }
+    # The incumbent deletes manifests without tags if it is told to; its link to one is ours alone.
+    gone = found["oci"].digest
+    await driver.delete(paths.blob_data(gone).removesuffix("/data"))
+    await driver.delete(paths.revision_link(NAME, gone).removesuffix("/link"))
+    copied = create_driver("memory", {})
+    tally = CopyTally()
+    await StoreCopier(driver, copied, tally).copy()
+    assert (tally.faults, tally.stale_links) == ([], 1)
+    again = conversions(Registry(copied, schema1="convert").repository(NAME))
+    assert paths.converted_link(NAME, signed.digest, "schema2") in await all_files(copied)
+    for image_format in FORMATS:
+        assert await again.to_image(signed, image_format) == found[image_format]
 
 
 async def test_layers_in_several_members_are_unpacked_whole(repository: Repository) -> None:

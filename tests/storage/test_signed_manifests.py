@@ -22,7 +22,7 @@ from core.errors import (
 )
 from core.manifest import DOCKER_MANIFEST_V1_SIGNED
 from core.manifest.schema1 import PrivateKey, split
-from core.storage import Registry, Repository, RepositoryName, Tag
+from core.storage import Registry, Repository, RepositoryName, Tag, paths
 from core.storage.copying import CopyTally, StoreCopier
 from core.storage.signatures import MAX_STORED
 from core.storage.signing_key import SigningKey
@@ -320,6 +320,34 @@ async def test_a_copy_of_a_store_has_the_signatures_too(
     await StoreCopier(driver, copied, tally).copy()
     assert not tally.faults
     assert (await Registry(copied).repository(NAME).manifests.get(V1)).payload == document
+
+
+async def test_signatures_that_were_collected_do_not_keep_a_copy_from_its_end(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    digest = await push(repository, sign(payload(), ES, RS))
+    for signature in split((await repository.manifests.get(V1)).payload).signatures:
+        # The incumbent's garbage collection takes them, and leaves their links.
+        await driver.delete(paths.blob_data(Digest.of(signature.compact())).removesuffix("/data"))
+    copied = create_driver("memory", {})
+    tally = CopyTally()
+    await StoreCopier(driver, copied, tally).copy()
+    assert (tally.faults, tally.stale_links) == ([], 2)
+    assert not await all_files(copied, paths.signatures(NAME, digest))
+    found = await Registry(copied).repository(NAME).manifests.get(V1)
+    assert split(found.payload).payload == payload()
+
+
+async def test_signatures_that_were_collected_take_no_room(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    digest = await push(repository, sign(payload(), ES))
+    for number in range(MAX_STORED):
+        gone = Digest.of(str(number).encode())
+        await driver.put(paths.signature_link(NAME, digest, gone), str(gone).encode())
+    await push(repository, sign(payload(), RS))
+    found = split((await repository.manifests.get(V1)).payload)
+    assert sorted(one.key.key_id for one in found.signatures) == sorted([ES.kid, RS.kid])
 
 
 async def test_a_second_push_heals_what_was_damaged(

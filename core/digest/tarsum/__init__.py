@@ -6,7 +6,7 @@ is told file by file: `entry` has the fields of a header, `extended` what a PAX 
 sums of the entries become one, and `hasher` puts them together.
 """
 
-from core.digest.tarsum.hasher import TarsumHasher, TarsumVersion
+from core.digest.tarsum.hasher import MAX_REPEATED_BYTES, TarsumHasher, TarsumVersion
 from core.digest.tarsum.reader import MAX_EXTENSION_BYTES, MAX_HOLE_BYTES
 from core.digest.tarsum.sparse import MAX_FRAGMENTS
 from core.digest.tarsum.sums import MAX_ENTRIES
@@ -16,6 +16,7 @@ __all__ = [
     "MAX_EXTENSION_BYTES",
     "MAX_FRAGMENTS",
     "MAX_HOLE_BYTES",
+    "MAX_REPEATED_BYTES",
     "TarsumHasher",
     "TarsumVersion",
 ]

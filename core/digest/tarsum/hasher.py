@@ -1,6 +1,6 @@
 """`TarsumHasher`: the tarsum of content that passes by in chunks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from hashlib import sha256
 from typing import Protocol
@@ -10,7 +10,13 @@ from core.digest.tarsum.reader import ArchiveReader
 from core.digest.tarsum.sums import EntrySums
 from core.errors import ArchiveInvalid
 
-__all__ = ["TarsumHasher", "TarsumVersion"]
+__all__ = ["MAX_REPEATED_BYTES", "TarsumHasher", "TarsumVersion"]
+
+MAX_REPEATED_BYTES = 64 * 1024
+"""The most that the value of an attribute without a name may come to in one entry: it is hashed
+once more for each attribute, which costs the sender nothing."""
+
+_NO_NAME = b""
 
 
 class TarsumVersion(Enum):
@@ -118,9 +124,22 @@ def _join_fields(entry: Entry, version: TarsumVersion) -> bytes:
         b"devmajor%ddevminor%d" % (entry.devmajor, entry.devminor),
     ]
     if version is TarsumVersion.V1 and entry.xattrs:
-        # The library kept a list of names that began with as many empty ones as there are
-        # attributes; it shows where an attribute has no name.
-        fields += [entry.xattrs.get(b"", b"")] * len(entry.xattrs)
+        fields.append(_repeat_unnamed(entry.xattrs))
         for name in sorted(entry.xattrs):
             fields += (name, entry.xattrs[name])
     return b"".join(fields)
+
+
+def _repeat_unnamed(xattrs: Mapping[bytes, bytes]) -> bytes:
+    """Return what the library hashed before the attributes themselves.
+
+    It kept a list of their names that began with as many empty ones as there are attributes, which
+    shows where an attribute has no name.
+    """
+    value = xattrs.get(_NO_NAME, b"")
+    if len(value) * len(xattrs) > MAX_REPEATED_BYTES:
+        raise ArchiveInvalid(
+            f"an attribute without a name comes to more than {MAX_REPEATED_BYTES} bytes, as it "
+            "counts once more for each attribute"
+        )
+    return value * len(xattrs)

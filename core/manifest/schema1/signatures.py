@@ -125,7 +125,7 @@ def _read_protected(text: str, field: str) -> tuple[int, bytes]:
     length, tail = header.get("formatLength"), header.get("formatTail")
     if isinstance(length, bool) or not isinstance(length, int | float):
         raise ManifestUnverified("it has no number `formatLength`", field=field)
-    # A number such as 1e999 is read as an infinite one. No document is that long.
+    # No document is that long.
     if not 0 <= length < 2**53:
         raise ManifestUnverified(f"`formatLength` is {length}", field=field)
     if not isinstance(tail, str) or not tail:

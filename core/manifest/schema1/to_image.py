@@ -22,6 +22,7 @@ from core.manifest.schema1.go_json import (
     split_members,
 )
 from core.manifest.schema1.go_time import format_time
+from core.manifest.schema1.old_config import print_again
 
 __all__ = ["ImageFormat", "ImagePlan", "UnpackedLayer", "plan_image"]
 
@@ -144,7 +145,7 @@ def plan_image(document: SignedImage) -> ImagePlan:
     kept = _chain(steps)
     members = {
         name: compact_json(value)
-        for name, value in split_members(texts[kept[0]])
+        for name, value in split_members(_read_config(texts[kept[0]], kept[0]))
         if name not in _DROPPED
     }
     # An image needs them, and the oldest ones have their architecture in the manifest alone.
@@ -165,12 +166,24 @@ def _read(text: str, place: int) -> _Compatibility:
     try:
         step = _Compatibility.model_validate_json(text)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise ManifestInvalid(f"{where}: {fault['msg']}".lstrip(": "), field=field) from None
+        raise _to_fault(error, field) from None
     if _ID.fullmatch(step.id) is None:
         raise ManifestInvalid("an id is 64 hexadecimal digits", field=f"{field}.id")
     return step
+
+
+def _read_config(text: str, place: int) -> str:
+    field = f"history[{place}].v1Compatibility"
+    try:
+        return print_again(text, field)
+    except ValidationError as error:
+        raise _to_fault(error, field) from None
+
+
+def _to_fault(error: ValidationError, field: str) -> ManifestInvalid:
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return ManifestInvalid(f"{where}: {fault['msg']}".lstrip(": "), field=field)
 
 
 def _chain(steps: Sequence[_Compatibility]) -> list[int]:

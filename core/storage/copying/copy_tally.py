@@ -46,6 +46,8 @@ class CopyTally:
         present_files: links and other small files that the destination had.
         stale_tag_entries: entries in the histories of tags whose manifests are gone, which is
             what deleting leaves. They were not copied.
+        stale_links: links to signatures and to converted manifests that are gone, which is what
+            garbage collection leaves. They were not copied.
         unfinished_uploads: what clients had not finished, which was not copied.
         faults: everything that could not be copied.
     """
@@ -66,6 +68,7 @@ class CopyTally:
     copied_files: int = 0
     present_files: int = 0
     stale_tag_entries: int = 0
+    stale_links: int = 0
     unfinished_uploads: int = 0
     faults: list[CopyFault] = field(default_factory=list)
 

@@ -9,7 +9,7 @@ is not pointed to.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from anyio import CapacityLimiter
 
@@ -36,6 +36,10 @@ _MAX_FILE_BYTES = 16 * 1024 * 1024
 few KiB; a segment of the referrers index has 144 bytes for each manifest."""
 
 _HANDLED_APART = frozenset({"_layers", "_manifests", "_uploads", "_moorage"})
+_CONVERTED = "_converted"
+
+_Stale = Literal["tag entry", "link"]
+"""As what a link counts whose content is gone, if that is no fault."""
 
 T = TypeVar("T")
 
@@ -93,7 +97,7 @@ class RepositoryCopier:
             walk_digest_directories(self._source, f"{directory}/_layers"), self._copy_layer
         )
         await self._for_each(each(revisions), partial(self._copy_revision, present))
-        await self._for_each(self._walk_others(directory), self._copy_other)
+        await self._for_each(self._walk_others(directory), partial(self._copy_other, directory))
         await self._for_each(each(tags), partial(self._copy_tag, present))
         uploads = await list_directories(self._source, f"{directory}/_uploads")
         self._tally.unfinished_uploads += len(uploads)
@@ -148,12 +152,15 @@ class RepositoryCopier:
         """Copy what is in the directory of a manifest, its signatures before its own link."""
         for path in await self._list_files(revision.path):
             if path != f"{revision.path}/{LINK}":
-                await self._copy_file(path)
+                # The incumbent's garbage collection takes the signatures behind these.
+                await self._copy_file(path, if_gone="link")
             elif await self._copy_file(path, revision.digest) and revision.digest is not None:
                 present.add(revision.digest)
 
-    async def _copy_other(self, path: str) -> None:
-        await self._copy_file(path)
+    async def _copy_other(self, directory: str, path: str) -> None:
+        # What was converted can be deleted as a manifest of its own, and is converted again.
+        is_conversion = path.startswith(f"{directory}/{_CONVERTED}/")
+        await self._copy_file(path, if_gone="link" if is_conversion else None)
 
     async def _copy_tag(self, present: set[Digest], tag: _Tag) -> None:
         """Copy the history of a tag, then the tag, if its manifest is among those `present`."""
@@ -161,7 +168,8 @@ class RepositoryCopier:
         history = f"{tag.directory}/index/"
         for path in await self._list_files(tag.directory):
             if path != current:
-                await self._copy_file(path, is_history=path.startswith(history))
+                is_history = path.startswith(history)
+                await self._copy_file(path, if_gone="tag entry" if is_history else None)
         with self._tally.file():
             try:
                 target = parse_link(tag.content)
@@ -182,19 +190,19 @@ class RepositoryCopier:
         return await self._reading.attempt(directory, collect) or ()
 
     async def _copy_file(
-        self, path: str, linked: Digest | None = None, *, is_history: bool = False
+        self, path: str, linked: Digest | None = None, *, if_gone: _Stale | None = None
     ) -> bool:
         """Copy a link or another small file; say whether the destination has it now."""
 
         async def copy() -> bool:
             if path.endswith(f"/{LINK}"):
-                return await self._copy_link(path, linked, is_history=is_history)
+                return await self._copy_link(path, linked, if_gone)
             return await self._copy_content(path)
 
         with self._tally.file():
             return await self._copying.attempt(path, copy) or False
 
-    async def _copy_link(self, path: str, linked: Digest | None, *, is_history: bool) -> bool:
+    async def _copy_link(self, path: str, linked: Digest | None, if_gone: _Stale | None) -> bool:
         content = await _find(self._source, path)
         if content is None:
             return False
@@ -207,9 +215,11 @@ class RepositoryCopier:
             self._tally.add_fault(path, f"the link is damaged: it holds {target}")
             return False
         if not await self._blobs.ensure(target):
-            if is_history:
+            if if_gone == "tag entry":
                 # What deleting a manifest leaves of it in the tags that it once had.
                 self._tally.stale_tag_entries += 1
+            elif if_gone == "link":
+                self._tally.stale_links += 1
             else:
                 self._tally.add_fault(
                     path, f"the link points to {target}, which is missing or was not copied"

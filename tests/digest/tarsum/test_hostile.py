@@ -117,6 +117,19 @@ def test_a_pax_header_up_to_the_limit_is_read_in_linear_time() -> None:
     assert time.process_time() - begin < 2
 
 
+def test_an_attribute_without_a_name_cannot_be_repeated_without_bound() -> None:
+    # Its value is hashed once more for each attribute: 400 KB would come to two GB.
+    names = [(b"SCHILY.xattr.%04d" % index, b"") for index in range(9000)]
+    archive = pax((b"SCHILY.xattr.", b"v" * 200_000), *names) + entry(b"a") + END
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveInvalid, match="without a name"):
+            sum_of(archive)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MAX_EXTENSION_BYTES
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("digits", [b"9" * 1000, b"0" * 100_000 + b"1", b"9" * 500_000])
 def test_a_number_of_many_digits_is_refused(digits: bytes) -> None:
     for archive in (pax((b"uid", digits)), entry(b"x", digits + b" a=b\n", typeflag=b"x")):

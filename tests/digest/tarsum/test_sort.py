@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -49,20 +50,49 @@ def test_a_comparison_that_always_says_the_same_ends(answer: bool) -> None:
     assert calls < 2000 * 11 * 8
 
 
+def circle(one: int, other: int) -> bool:
+    """A comparison that is no order, so that each step of the algorithm shows in what it gives."""
+    return (other - one) % 3 == 1
+
+
+def always(one: int, other: int) -> bool:
+    """One that drives the quicksort to its depth, where the heap sort takes over."""
+    return True
+
+
+@pytest.mark.parametrize(
+    ("is_less", "count", "expected"),
+    [
+        (circle, 8, "783ba2dc8e92303a"),
+        (circle, 12, "bbdb7f4805304064"),
+        (circle, 40, "a53097cc2e7f5701"),
+        (circle, 41, "19bb2199cf7eeef7"),
+        (circle, 3000, "9a7fff353eba9ebc"),
+        (always, 12, "06bca2c7cc359652"),
+        (always, 41, "8c7850d768678148"),
+        (always, 3000, "8cc52ea2f5c95d3e"),
+    ],
+)
+def test_above_seven_each_step_is_that_of_go_1_4(
+    is_less: Callable[[int, int], bool], count: int, expected: str
+) -> None:
+    # Two readings of its source, made apart, agree about these.
+    items = [place * 7919 % count for place in range(count)]
+    sort_as_go(items, is_less)
+    text = ",".join(map(str, items))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == expected
+
+
 @given(order=st.permutations(range(7)))
 def test_up_to_seven_are_sorted_by_insertion(order: list[int]) -> None:
-    # A comparison that is no order: it goes in a circle.
-    def is_less(one: int, other: int) -> bool:
-        return (other - one) % 3 == 1
-
     expected = list(order)
     for place in range(1, len(expected)):
         at = place
-        while at > 0 and is_less(expected[at], expected[at - 1]):
+        while at > 0 and circle(expected[at], expected[at - 1]):
             expected[at - 1], expected[at] = expected[at], expected[at - 1]
             at -= 1
     items = list(order)
-    sort_as_go(items, is_less)
+    sort_as_go(items, circle)
     assert items == expected
 
 

@@ -31,7 +31,7 @@ SIZE = b"%d" % len(EXPANDED)
 
 
 def gnu_header(
-    fragments: tuple[tuple[int, int], ...], real: int, stored: int, *, is_extended: bool = False
+    fragments: tuple[tuple[int, int], ...], real: int, stored: int, *, is_extended: int = 0
 ) -> bytes:
     block = bytearray(header({"name": b"holes", "typeflag": b"S", "magic": GNU}, size=stored))
     block[386:482] = b"".join(b"%011o\0%011o\0" % pair for pair in fragments).ljust(96, b"\0")
@@ -40,7 +40,7 @@ def gnu_header(
     return with_checksum(block)
 
 
-def extension(fragments: tuple[tuple[int, int], ...], *, is_extended: bool = False) -> bytes:
+def extension(fragments: tuple[tuple[int, int], ...], *, is_extended: int = 0) -> bytes:
     pairs = b"".join(b"%011o\0%011o\0" % pair for pair in fragments).ljust(504, b"\0")
     return pairs + bytes([is_extended]) + bytes(7)
 
@@ -83,17 +83,23 @@ def test_an_old_header_with_a_map_is_read_with_its_holes() -> None:
     assert sum_of(archive + END) == sum_by_rule("holes", EXPANDED, "S")
 
 
-def test_the_map_of_an_old_header_may_go_on_in_further_blocks() -> None:
+@pytest.mark.parametrize("flag", [1, ord("1"), 255])
+def test_the_map_of_an_old_header_may_go_on_in_further_blocks(flag: int) -> None:
     count = 4 + 21 + 2
     fragments = tuple((1000 * index, 1) for index in range(count))
     content = b"".join(b"x".ljust(1000, b"\0") for _ in range(count))
     archive = (
-        gnu_header(fragments[:4], len(content), count, is_extended=True)
-        + extension(fragments[4:25], is_extended=True)
+        gnu_header(fragments[:4], len(content), count, is_extended=flag)
+        + extension(fragments[4:25], is_extended=flag)
         + extension(fragments[25:])
         + padded(b"x" * count)
     )
     assert sum_of(archive + END) == sum_by_rule("holes", content, "S")
+
+
+def test_the_map_of_an_old_header_ends_with_a_pair_of_zeros() -> None:
+    archive = gnu_header(((0, 0), (1000, 4)), 1200, 0)
+    assert sum_of(archive + END) == sum_by_rule("holes", bytes(1200), "S")
 
 
 @pytest.mark.parametrize("records", [FORM_0_0, FORM_0_1])
@@ -154,6 +160,7 @@ def test_what_gnu_tar_writes_has_the_sum_of_the_file(tmp_path: Path, form: str) 
 BAD = [
     ("out of order", gnu_header(((1504, 4), (1000, 4)), len(EXPANDED), 8) + padded(STORED)),
     ("out of order", gnu_header(((0, 4), (2, 4)), len(EXPANDED), 8) + padded(STORED)),
+    ("out of order", FORM_0_1.replace(b"1000,4,1504,4", b"100,4,1504,-4") + entry(b"h", STORED)),
     ("beyond its end", gnu_header(((1000, 4),), 1003, 4) + padded(b"data")),
     (
         "another size",
@@ -186,7 +193,7 @@ def test_a_map_that_makes_no_file_is_refused(reason: str, archive: bytes) -> Non
 @pytest.mark.parametrize(
     "archive",
     [
-        gnu_header(FRAGMENTS, len(EXPANDED), 8, is_extended=True),
+        gnu_header(FRAGMENTS, len(EXPANDED), 8, is_extended=1),
         FORM_1_0 + entry(b"h", MAP_1_0 + STORED)[:700],
     ],
 )
@@ -197,9 +204,9 @@ def test_the_beginning_of_a_map_has_no_sum_yet(archive: bytes) -> None:
 
 def test_a_map_with_too_many_fragments_is_refused() -> None:
     blocks = (MAX_FRAGMENTS - 4) // 21 + 2
-    archive = gnu_header(((0, 1), (1, 1), (2, 1), (3, 1)), 10**7, 10**7, is_extended=True)
+    archive = gnu_header(((0, 1), (1, 1), (2, 1), (3, 1)), 10**7, 10**7, is_extended=1)
     archive += b"".join(
-        extension(tuple((4 + 21 * block + place, 1) for place in range(21)), is_extended=True)
+        extension(tuple((4 + 21 * block + place, 1) for place in range(21)), is_extended=1)
         for block in range(blocks)
     )
     with pytest.raises(ArchiveInvalid, match="fragments"):

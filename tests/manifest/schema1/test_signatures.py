@@ -118,6 +118,13 @@ def _hmac_of_the_public_key() -> bytes:
     return sign(payload, RS, header={"alg": "HS256"}, entry={"signature": unpadded(forged)})
 
 
+def _with_signatures(*documents: bytes) -> bytes:
+    """The first document with the signatures of all of them."""
+    entries = [entry for one in documents for entry in json.loads(one)["signatures"]]
+    shown = documents[0][: documents[0].index(b'"signatures": ')]
+    return shown + b'"signatures": ' + json.dumps(entries).encode() + b"}"
+
+
 MALFORMED: dict[str, tuple[bytes, type[RegistryError], str | None]] = {
     "not JSON": (SIGNED[:-20], ManifestInvalid, None),
     "not an object": (b"[]", ManifestInvalid, None),
@@ -125,6 +132,12 @@ MALFORMED: dict[str, tuple[bytes, type[RegistryError], str | None]] = {
     "not UTF-8": (SIGNED.replace(b"amd64", b"amd\xff4"), ManifestInvalid, None),
     "nested deep": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, ManifestInvalid, None),
     "a member twice": (SIGNED.replace(b'"tag"', b'"name"'), ManifestInvalid, "name"),
+    # Written again, it would be a word that is no JSON.
+    "a number past all numbers": (
+        sign(image(), header={"jwk": {**ES.jwk, "use": "?"}}).replace(b'"?"', b"-1e999"),
+        ManifestInvalid,
+        None,
+    ),
     "signatures twice": (
         SIGNED.replace(b'"signatures"', b'"signatures": [],\n   "signatures"'),
         ManifestInvalid,
@@ -192,6 +205,16 @@ MALFORMED: dict[str, tuple[bytes, type[RegistryError], str | None]] = {
         ManifestUnverified,
         "signatures[0].header.jwk",
     ),
+    "huge exponent": (
+        sign(image(), RS, header={"jwk": {**RS.jwk, "e": unpadded((2**32 + 15).to_bytes(5))}}),
+        ManifestUnverified,
+        "signatures[0].header.jwk",
+    ),
+    "huge certificate": (
+        sign(image(), header={"x5c": ["A" * 65_540]}),
+        ManifestUnverified,
+        "signatures[0].header.x5c[0]",
+    ),
     "not a certificate": (
         sign(image(), header={"x5c": ["AAAA"]}),
         ManifestUnverified,
@@ -252,6 +275,28 @@ MALFORMED: dict[str, tuple[bytes, type[RegistryError], str | None]] = {
         ManifestUnverified,
         "signatures[0].protected",
     ),
+    "length is true": (
+        sign(image(), protected={"formatLength": True}),
+        ManifestUnverified,
+        "signatures[0].protected",
+    ),
+    "empty tail": (
+        sign(image(), protected={"formatTail": ""}),
+        ManifestUnverified,
+        "signatures[0].protected",
+    ),
+    "other length in the second": (
+        _with_signatures(
+            sign(image(), ES), sign(image(), RS, protected={"formatLength": len(image()) - 1})
+        ),
+        ManifestUnverified,
+        "signatures[1].protected",
+    ),
+    "other tail in the second": (
+        _with_signatures(sign(image(), ES), sign(image(), RS, protected={"formatTail": "fQ"})),
+        ManifestUnverified,
+        "signatures[1].protected",
+    ),
     "payload in the tail": (
         sign(image(), protected={"formatLength": 0, "formatTail": unpadded(image())}),
         ManifestUnverified,
@@ -298,6 +343,15 @@ def test_a_signature_has_one_spelling() -> None:
     for bad in (other, good + "=", good + "===", good[:40] + "==" + good[40:]):
         document = SIGNED.replace(good.encode(), bad.encode())
         assert fault_of(document) == (ManifestUnverified, "signatures[0].signature")
+
+
+@pytest.mark.parametrize("place", [0, 32, 64])
+def test_a_signature_has_one_length(place: int) -> None:
+    good = split(SIGNED).signatures[0].signature
+    content = base64.urlsafe_b64decode(good + "==")
+    longer = unpadded(content[:place] + b"\0" + content[place:])
+    document = SIGNED.replace(good.encode(), longer.encode())
+    assert fault_of(document) == (ManifestUnverified, "signatures[0].signature")
 
 
 def test_of_several_signatures_each_bad_one_is_named() -> None:
