@@ -158,6 +158,24 @@ def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     assert _faults(tmp_path / "none.toml") == [f"--config: {tmp_path / 'none.toml'} is not a file"]
 
 
+def test_what_stands_in_the_place_of_the_file_at_hand_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container engine makes a directory of a file that it was to mount and that is not there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moorage.toml").mkdir()
+    assert _faults() == ["moorage.toml is not a file"]
+    (tmp_path / "moorage.toml").rmdir()
+    (tmp_path / "moorage.toml").symlink_to("nowhere.toml")
+    assert _faults() == ["moorage.toml is not a file"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_fault_and_no_crash(tmp_path: Path) -> None:
+    """As root finds no directory closed, the name is what the system does not take."""
+    (fault,) = _faults(tmp_path / ("x" * 300))
+    assert fault.startswith("--config: ")
+
+
 def test_variables_that_kubernetes_sets_for_a_service_are_no_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
