@@ -2,6 +2,7 @@
 
 import tempfile
 
+import structlog
 import typer
 
 from api.commands.options import (
@@ -18,8 +19,11 @@ from api.commands.options import (
 from api.logging import configure_logging
 from api.server import StartError, is_loopback, listen, run_server
 from api.settings import Settings, SettingsError
+from api.settings_policy import PolicySettings
 
 __all__ = ["serve"]
+
+_log = structlog.get_logger(__name__)
 
 
 def serve(
@@ -49,13 +53,18 @@ def serve(
 
 
 def _check_access(settings: Settings) -> None:
-    """See that nobody opens the registry to a network without meaning to."""
+    """See that nobody opens the registry to a network, or takes it for closed, unknowingly."""
     host = settings.server.host
     if settings.access.is_open and not settings.access.allow_open and not is_loopback(host):
         raise StartError(
             f"listening on {host} would let everybody who reaches it push and delete: set "
             "access.controller (docs/access.md), or allow it with --allow-open "
             "(access.allow_open = true)"
+        )
+    if settings.access.is_open and settings.policy != PolicySettings():
+        _log.warning(
+            "policy is set, and nobody is asked who they are: everybody may do everything until "
+            "access.controller is set"
         )
 
 
