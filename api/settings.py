@@ -301,7 +301,7 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
         return f"{where}: expected a table, got {got!r}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("String should ")
-    expected = expected.removeprefix("Value error, ")
+    expected = expected.removeprefix("Value error, ").replace("a valid tuple", "a list")
     return f"{where}: expected {expected}, got {got!r}"
 
 

@@ -15,7 +15,7 @@ _SECRET_KEY = re.compile(
     r"secret|(?<!ht)passw|passphrase|token|key|credential|connection_?string", re.IGNORECASE
 )
 _UNIT = re.compile(r"_(seconds|days|bytes|count|depth|entries)$")
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=[?&]password=)[^&\s]*")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)[^@\s]*:\S*(?=@)|(?<=[?&]password=)[^&\s]*")
 
 
 def shown(key: tuple[str, ...], value: object) -> object:

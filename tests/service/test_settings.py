@@ -120,6 +120,10 @@ def test_the_constructor_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -
         ("MOORAGE_SERVER__EXTERNAL_URL", "https://a/b", "expected http:// or https://, a host and"),
         ("MOORAGE_STORAGE__TAPE", "7", "storage.tape: expected a table, got '7'"),
         ("MOORAGE_STORAGE__DRIVER", "", "storage.driver: expected match pattern"),
+        ("MOORAGE_CACHE__REDIS_URL", "http://h", "cache.redis_url: expected match pattern"),
+        ("MOORAGE_CACHE__REDIS_URL", "redis://h:x/0", "expected numbers as port and as database"),
+        ("MOORAGE_LIMITS__REDIS_URL", "redis://h:1/x", "expected numbers as port and as database"),
+        ("MOORAGE_LIMITS__REDIS_URL", "redis://:hush/pw@h:1/0", "got 'redis://********@h:1/0'"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_its_name_with_what_was_expected(
@@ -139,6 +143,7 @@ def test_a_wrong_variable_is_refused_by_its_name_with_what_was_expected(
         ("[sever]\nport = 3\n", "sever: unknown key, expected one of server, storage,"),
         ("[server]\nprot = 3\n", "server.prot: unknown key, expected one of host, port,"),
         ("[storage]\nfast = true\n", "storage.fast: expected a table, got True"),
+        ('[policy.groups]\ndev = "ann"\n', "policy.groups.dev: expected a list, got 'ann'"),
     ],
 )
 def test_a_wrong_file_is_refused_by_its_name(tmp_path: Path, text: str, said: str) -> None:
