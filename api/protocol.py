@@ -136,7 +136,7 @@ class GuardedProtocol(HttpToolsProtocol):
             # No protocol is upgraded to: the request has been handed on as it is.
             pass
         except httptools.HttpParserError as error:
-            self._refuse(_as_refusal(error))
+            self._refuse(_as_refusal(error, data))
         if not self._clock.is_set and self._is_waiting():
             self._watch()
 
@@ -391,9 +391,13 @@ def _process_limits() -> ServerSettings:
     return load_settings().server
 
 
-def _as_refusal(error: httptools.HttpParserError) -> RequestRefused:
+def _as_refusal(error: httptools.HttpParserError, data: bytes) -> RequestRefused:
     """Give the refusal that a callback raised, or one for what the parser itself found."""
     cause = error.__context__
     if isinstance(cause, RequestRefused):
         return cause
-    return bad_request("the request is not valid HTTP/1.1")
+    # RFC 8446, section 5.1: a record of type handshake.
+    is_tls = data.startswith(b"\x16\x03")
+    return bad_request(
+        "this port speaks plain HTTP, not TLS" if is_tls else "the request is not valid HTTP/1.1"
+    )

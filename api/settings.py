@@ -172,8 +172,7 @@ def load_storage_settings(file: Path) -> StorageSettings:
         SettingsError: the file cannot be read, or has no such table, or the table holds an
             unknown key or a wrong value.
     """
-    if not file.is_file():
-        raise SettingsError([f"{file} is not a file"])
+    _check_is_file(file, str(file))
     storage = _read_file(file).get("storage")
     if storage is None:
         raise SettingsError([f"{file}: has no table [storage]"])
@@ -194,11 +193,24 @@ def _find_file(config: Path | None) -> Path | None:
     named_by = "--config"
     if config is None and (named := os.environ.get(CONFIG_VARIABLE)):
         config, named_by = Path(named), CONFIG_VARIABLE
-    if config is None:
-        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
-    if not config.is_file():
-        raise SettingsError([f"{named_by}: {config} is not a file"])
-    return config
+    if config is not None:
+        _check_is_file(config, f"{named_by}: {config}")
+        return config
+    if not os.path.lexists(DEFAULT_FILE):
+        return None
+    # A directory, or a link to nothing, was meant to be the settings: without them the registry
+    # might be open to everybody.
+    _check_is_file(DEFAULT_FILE, str(DEFAULT_FILE))
+    return DEFAULT_FILE
+
+
+def _check_is_file(file: Path, where: str) -> None:
+    try:
+        is_file = file.is_file()
+    except OSError as error:
+        raise SettingsError([f"{where} cannot be looked at: {error.strerror}"]) from None
+    if not is_file:
+        raise SettingsError([f"{where} is not a file"])
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -289,7 +301,7 @@ def _explain(fault: ErrorDetails, origins: Mapping[KeyPath, str]) -> str:
     if fault["type"] in {"dict_type", "model_type", "model_attributes_type"}:
         return f"{where}: expected a table, got {got!r}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("String should ")
-    expected = expected.removeprefix("Value error, ")
+    expected = expected.removeprefix("Value error, ").replace("a valid tuple", "a list")
     return f"{where}: expected {expected}, got {got!r}"
 
 

@@ -5,11 +5,13 @@ nowhere else.
 """
 
 import json
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode
 
 from api.durations import PositiveDuration
@@ -60,8 +62,20 @@ TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 """A list of texts; `NoDecode` leaves the reading of a variable to the validator."""
 
 
+def _check_redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        is_sane = parts.scheme == "unix" or parts.port != 0
+    except ValueError:
+        is_sane = False
+    if not is_sane or (parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path)):
+        raise ValueError("numbers as port and as database, and `%2F` for `/` in a password")
+    return text
+
+
 RedisURL = Annotated[
     str,
+    AfterValidator(_check_redis_url),
     Field(
         pattern=r"^(redis|rediss|unix)://\S+$",
         description="Where Redis is, as `redis://user:password@host:port/database`; `rediss` is "

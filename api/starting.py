@@ -2,10 +2,15 @@
 
 import tempfile
 
+import structlog
+
 from api.server import StartError, is_loopback, listen, run_server
 from api.settings import Settings
+from api.settings_policy import PolicySettings
 
 __all__ = ["StartError", "start"]
+
+_log = structlog.get_logger(__name__)
 
 
 def start(settings: Settings) -> int:
@@ -21,13 +26,18 @@ def start(settings: Settings) -> int:
 
 
 def _check_access(settings: Settings) -> None:
-    """See that nobody opens the registry to a network without meaning to."""
+    """See that nobody opens the registry to a network, or takes it for closed, unknowingly."""
     host = settings.server.host
     if settings.access.is_open and not settings.access.allow_open and not is_loopback(host):
         raise StartError(
             f"listening on {host} would let everybody who reaches it push and delete: set "
             "access.controller (docs/access.md), or allow it with --allow-open "
             "(access.allow_open = true)"
+        )
+    if settings.access.is_open and settings.policy != PolicySettings():
+        _log.warning(
+            "policy is set, and nobody is asked who they are: everybody may do everything until "
+            "access.controller is set"
         )
 
 

@@ -373,9 +373,11 @@ class TooManyRequests(RegistryError):
         retry_after_seconds: how long to wait before asking again, in whole seconds from 1.
     """
 
-    def __init__(self, *, retry_after_seconds: int) -> None:
+    def __init__(self, *, retry_after_seconds: int, reason: str | None = None) -> None:
         super().__init__(
-            f"try again in {retry_after_seconds} seconds", retry_after_seconds=retry_after_seconds
+            f"try again in {retry_after_seconds} seconds",
+            retry_after_seconds=retry_after_seconds,
+            reason=reason,
         )
         self.retry_after_seconds = retry_after_seconds
 

@@ -122,7 +122,8 @@ async def open_access(
 async def _make_passwords(parts: _Parts) -> _Made:
     users = _find_users(parts)
     if users is None:
-        raise SettingsError(["access.htpasswd.file: not set; `moorage users add NAME` makes one"])
+        reason = "not set; name the file that `moorage users add` writes"
+        raise SettingsError([f"access.htpasswd.file: {reason}"])
     return _Made(controller=PasswordController(users, realm=parts.settings.access.realm))
 
 

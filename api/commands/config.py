@@ -10,6 +10,9 @@ from api.settings_report import SettingRow, setting_rows
 
 __all__ = ["config"]
 
+_MAX_WIDTH = 60
+"""Of the column of values: a few are longer than a terminal is wide."""
+
 
 def config(
     host: Host = None,
@@ -26,7 +29,7 @@ def config(
         typer.echo(json.dumps(shown, indent=2))
         return
     assignments = [f"{row.key} = {_literal(row)}" for row in rows]
-    width = max(map(len, assignments))
+    width = min(_MAX_WIDTH, max(map(len, assignments)))
     for row, assignment in zip(rows, assignments, strict=True):
         typer.echo(f"{assignment:<{width}}  # {row.origin}")
 

@@ -7,6 +7,7 @@ import typer
 from api.access.policies import load_policy
 from api.commands.options import EXIT_USAGE, Config, fail, load_or_fail
 from core.access import ACTIONS, ANONYMOUS, Principal, PrincipalKind
+from core.access.resources import EVERYTHING, Grant
 from core.errors import NameInvalid
 from core.storage import RepositoryName
 
@@ -35,7 +36,7 @@ def explain(
 ) -> None:
     """Say whether the rules allow something, and which rule decides. Exit code 1: not allowed.
 
-    What a robot or a workload was given at most is not looked at.
+    What a robot or a workload was given is not looked at: it may be less than the rules allow.
     """
     settings = load_or_fail(config, host=None, port=None, workers=None, root=None).settings
     if action not in ACTIONS:
@@ -44,11 +45,21 @@ def explain(
         name = str(RepositoryName.parse(repository))
     except NameInvalid as error:
         fail([error.message], exit_code=EXIT_USAGE)
-    claims = dict(text.partition("=")[::2] for text in claim or ())
+    claims = {}
+    for text in claim or ():
+        claimed, equals, value = text.partition("=")
+        if not (claimed and equals):
+            fail([f"a claim is NAME=VALUE, not {text!r}"], exit_code=EXIT_USAGE)
+        claims[claimed] = value
+    if settings.access.is_open:
+        note = "access.controller is none: no rule is in force, and everybody may do everything"
+        typer.echo(f"moorage: {note}", err=True)
     asker = _asker(user, group or (), claims)
     decision = load_policy(settings).decide(asker, action, name)
-    verdict = "allowed" if decision.allowed else "denied"
-    typer.echo(f"{verdict}: {decision.reason}")
+    verdict, reason = "allowed" if decision.allowed else "denied", decision.reason
+    if decision.rule is None and asker.grants is not None:
+        reason = "no rule speaks of it, so that what it was given decides"
+    typer.echo(f"{verdict}: {reason}")
     if not decision.allowed:
         raise typer.Exit(1)
 
@@ -64,4 +75,5 @@ def _asker(text: str, groups: list[str] | tuple[()], claims: dict[str, str]) -> 
         name=name,
         groups=frozenset(groups),
         claims=claims,
+        grants=None if kind == "user" else (Grant(EVERYTHING, frozenset({"*"})),),
     )

@@ -33,11 +33,14 @@ def _parse_expiry(text: str) -> datetime | None:
     if text == _NEVER:
         return None
     try:
-        return datetime.now(UTC).replace(microsecond=0) + parse_duration(text)
+        if not (duration := parse_duration(text)):
+            raise ValueError(f"{text!r} is not above zero")
+        return datetime.now(UTC).replace(microsecond=0) + duration
     except OverflowError:
-        raise typer.BadParameter(f"{text!r} is too long a duration") from None
+        fault = f"{text!r} is too long a duration"
     except ValueError as error:
-        raise typer.BadParameter(f"{error}, or {_NEVER}") from None
+        fault = f"{error}, or {_NEVER}"
+    raise typer.BadParameter(fault, param_hint="'--expires'")
 
 
 def _parse_pattern(text: str) -> RepositoryPattern:

@@ -49,7 +49,13 @@ def _check(settings: Settings) -> None:
             exit_code=EXIT_USAGE,
         )
     root = settings.storage.filesystem.root
-    if settings.storage.driver == "filesystem" and not root.is_dir():
+    if settings.storage.driver != "filesystem":
+        return
+    try:
+        is_directory = root.is_dir()
+    except OSError as error:
+        fail([f"storage.filesystem.root: {root}: {error.strerror}"], exit_code=EXIT_USAGE)
+    if not is_directory:
         fail([f"storage.filesystem.root: {root} is not a directory"], exit_code=EXIT_USAGE)
 
 

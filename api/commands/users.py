@@ -93,6 +93,10 @@ def _path(file: Path | None, config: Path | None) -> Path:
 
 def _read_password(from_input: bool, *, confirm: bool) -> str:
     if from_input:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            # Clients send UTF-8, whatever the locale of this terminal is.
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            fail(["the password is not in UTF-8"])
     entered: str = typer.prompt("Password", hide_input=True, confirmation_prompt=confirm)
     return entered

@@ -12,7 +12,7 @@ from api.settings_limits import LimitsSettings
 from core.access.passwords.throttle import LoginThrottle
 from core.errors import TooManyRequests
 
-__all__ = ["Delays", "MemoryLoginThrottle"]
+__all__ = ["Delays", "MemoryLoginThrottle", "too_early"]
 
 _MAX_EXPONENT = 62
 
@@ -58,6 +58,14 @@ class Delays:
             yield short_key(network), self.free_per_address
 
 
+def too_early(wait_seconds: float) -> TooManyRequests:
+    """Return the error of an attempt that comes so long before the next one may."""
+    return TooManyRequests(
+        retry_after_seconds=math.ceil(wait_seconds),
+        reason="too many wrong passwords from this address",
+    )
+
+
 class MemoryLoginThrottle(LoginThrottle):
     """Counts in this process, for the last to have failed. Not for threads."""
 
@@ -77,7 +85,7 @@ class MemoryLoginThrottle(LoginThrottle):
         keys = self._delays.keys(address, user)
         wait = max((self._failures.get(key, (0, now))[1] - now for key, _ in keys), default=0)
         if wait > 0:
-            raise TooManyRequests(retry_after_seconds=math.ceil(wait))
+            raise too_early(wait)
 
     async def failed(self, address: str, user: str) -> None:
         """Count a failure."""

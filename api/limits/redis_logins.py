@@ -1,11 +1,8 @@
 """Failed logins that all processes of all nodes count together, in Redis."""
 
-import math
-
-from api.limits.logins import Delays, MemoryLoginThrottle
+from api.limits.logins import Delays, MemoryLoginThrottle, too_early
 from api.limits.redis_calls import RedisCalls
 from core.access.passwords.throttle import LoginThrottle
-from core.errors import TooManyRequests
 
 __all__ = ["RedisLoginThrottle"]
 
@@ -62,7 +59,7 @@ class RedisLoginThrottle(LoginThrottle):
         if not isinstance(wait, int):
             await self._own.check(address, user)
         elif wait > 0:
-            raise TooManyRequests(retry_after_seconds=math.ceil(wait / _MILLI))
+            raise too_early(wait / _MILLI)
 
     async def failed(self, address: str, user: str) -> None:
         """Count a failure."""

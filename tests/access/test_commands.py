@@ -81,6 +81,16 @@ def test_robots_are_listed_rotated_and_revoked(tmp_path: Path) -> None:
         (("robots", "add", "ci", "--repository", "x", "--action", "fly"), 1, "an action is one"),
         (("robots", "add", "ci", "--repository", "x**", "--action", "pull"), 2, "component"),
         (("robots", "add", "ci", "--repository", "x"), 2, "--action"),
+        (
+            ("robots", "add", "ci", "--repository", "x", "--action", "pull", "--expires", "0d"),
+            2,
+            "'--expires': '0d' is not above zero",
+        ),
+        (
+            ("robots", "add", "ci", "--repository", "x", "--action", "pull", "--expires", "soon"),
+            2,
+            "'--expires': 'soon' is not a duration",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(

@@ -90,6 +90,9 @@ async def test_guessed_passwords_make_the_next_guess_wait(tmp_path: Path) -> Non
         assert statuses == [401, 401, 401, 429]
         refused = await guess("ann", "pw-ann")
         assert error_of(refused) == (429, "TOOMANYREQUESTS")
+        # Whoever has no limits set would look for one.
+        detail = refused.json()["errors"][0]["detail"]
+        assert detail["reason"] == "too many wrong passwords from this address"
         assert 1 <= int(refused.headers["retry-after"]) <= 2
         # A token that is not good any more is no guess, and others may still log in.
         for _ in range(5):

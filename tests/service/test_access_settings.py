@@ -1,5 +1,6 @@
 """What settings of access keep a service from starting, in one line each."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_a_registry_that_is_open_is_not_opened_to_a_network_by_accident(
     [
         (
             '[access]\ncontroller = "htpasswd"\n',
-            "access.htpasswd.file: not set; `moorage users add NAME` makes one",
+            "access.htpasswd.file: not set; name the file that `moorage users add` writes",
         ),
         (
             '[access]\ncontroller = "htpasswd"\nhtpasswd.file = "nowhere"\n',
@@ -60,3 +61,12 @@ def test_a_controller_that_cannot_be_had_is_told_in_one_line(
     assert code == 3
     assert f"cannot start: {fault}" in said or fault in said
     assert "Traceback" not in said
+
+
+def test_rules_without_a_controller_are_warned_of(tmp_path: Path) -> None:
+    """They look as if they closed the registry, and nobody asks them."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, said = serve(tmp_path, "--port", port, settings='[policy]\ngroups = { a = ["b"] }\n')
+    assert code == 1
+    assert "policy is set, and nobody is asked who they are" in said

@@ -93,6 +93,23 @@ def test_a_root_that_cannot_be_made_ends_the_start_with_one_line(tmp_path: Path)
     assert line.startswith("moorage: storage.filesystem.root: cannot write to /proc/moorage: ")
 
 
+@pytest.mark.parametrize("command", [("uploads", "list"), ("robots", "list")])
+def test_a_root_that_cannot_be_looked_at_ends_a_command_with_one_line(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    """As root finds no directory closed, the name is what the system does not take."""
+    ran = _run(tmp_path, *command, "--root", "x" * 300)
+    assert ran.returncode == 2
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("moorage: storage.filesystem.root: xxx")
+
+
+def test_config_does_not_pad_every_line_to_the_longest(tmp_path: Path) -> None:
+    lines = _run(tmp_path, "config").stdout.splitlines()
+    (port,) = [line for line in lines if line.startswith("server.port ")]
+    assert len(port) <= 80
+
+
 def test_a_store_in_memory_is_refused_for_several_workers(tmp_path: Path) -> None:
     """Each worker would have a store of its own, and lose the pushes of the others."""
     ran = _run(tmp_path, "serve", "--workers", "2", MOORAGE_STORAGE__DRIVER="memory")

@@ -82,6 +82,15 @@ def test_a_request_that_cannot_be_trusted_is_refused(service: Service, name: str
     assert error["message"]
 
 
+def test_a_client_that_speaks_tls_to_plain_http_is_told_of_by_that_name(service: Service) -> None:
+    """Skopeo and podman begin with TLS, also where plain HTTP is allowed; the log tells of each."""
+    with service.connect() as connection:
+        connection.sendall(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03")
+        status, _, body = read_answer(connection)
+    assert status == 400
+    assert json.loads(body)["errors"][0]["message"] == "this port speaks plain HTTP, not TLS"
+
+
 def test_a_header_without_end_is_refused_long_before_it_is_all_there(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: t\r\nX: ")

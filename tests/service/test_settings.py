@@ -120,6 +120,10 @@ def test_the_constructor_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -
         ("MOORAGE_SERVER__EXTERNAL_URL", "https://a/b", "expected http:// or https://, a host and"),
         ("MOORAGE_STORAGE__TAPE", "7", "storage.tape: expected a table, got '7'"),
         ("MOORAGE_STORAGE__DRIVER", "", "storage.driver: expected match pattern"),
+        ("MOORAGE_CACHE__REDIS_URL", "http://h", "cache.redis_url: expected match pattern"),
+        ("MOORAGE_CACHE__REDIS_URL", "redis://h:x/0", "expected numbers as port and as database"),
+        ("MOORAGE_LIMITS__REDIS_URL", "redis://h:1/x", "expected numbers as port and as database"),
+        ("MOORAGE_LIMITS__REDIS_URL", "redis://:hush/pw@h:1/0", "got 'redis://********@h:1/0'"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_its_name_with_what_was_expected(
@@ -139,6 +143,7 @@ def test_a_wrong_variable_is_refused_by_its_name_with_what_was_expected(
         ("[sever]\nport = 3\n", "sever: unknown key, expected one of server, storage,"),
         ("[server]\nprot = 3\n", "server.prot: unknown key, expected one of host, port,"),
         ("[storage]\nfast = true\n", "storage.fast: expected a table, got True"),
+        ('[policy.groups]\ndev = "ann"\n', "policy.groups.dev: expected a list, got 'ann'"),
     ],
 )
 def test_a_wrong_file_is_refused_by_its_name(tmp_path: Path, text: str, said: str) -> None:
@@ -156,6 +161,24 @@ def test_every_fault_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     assert _faults(tmp_path / "none.toml") == [f"--config: {tmp_path / 'none.toml'} is not a file"]
+
+
+def test_what_stands_in_the_place_of_the_file_at_hand_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container engine makes a directory of a file that it was to mount and that is not there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moorage.toml").mkdir()
+    assert _faults() == ["moorage.toml is not a file"]
+    (tmp_path / "moorage.toml").rmdir()
+    (tmp_path / "moorage.toml").symlink_to("nowhere.toml")
+    assert _faults() == ["moorage.toml is not a file"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_fault_and_no_crash(tmp_path: Path) -> None:
+    """As root finds no directory closed, the name is what the system does not take."""
+    (fault,) = _faults(tmp_path / ("x" * 300))
+    assert fault.startswith("--config: ")
 
 
 def test_variables_that_kubernetes_sets_for_a_service_are_no_settings(

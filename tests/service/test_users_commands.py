@@ -26,6 +26,7 @@ def run(folder: Path, *arguments: str, entered: str = "") -> subprocess.Complete
     )
 
 
+@pytest.mark.timeout(240)  # Fourteen processes, one after the other.
 def test_users_are_added_listed_verified_and_removed(tmp_path: Path) -> None:
     (tmp_path / "moorage.toml").write_text('[access]\nhtpasswd.file = "users"\n')
     for name in ("bob", "ann"):
@@ -73,6 +74,30 @@ def test_what_cannot_be_done_is_told_in_a_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_password_that_is_no_text_is_told_in_a_line_without_it(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "api", "users", "add", "ann", "--password-stdin", "--file", "users"],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONIOENCODING="utf-8:strict"),
+        input=b"caf\xe9\n",
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == b"moorage: the password is not in UTF-8\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_no_text_is_told_in_a_line(tmp_path: Path) -> None:
+    ended = run(
+        tmp_path, "users", "add", "caf\udce9", "--password-stdin", "--file", "users", entered="x\n"
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("moorage: a name has no colon, ")
+    assert ended.stderr.endswith(", and is in UTF-8\n")
+
+
 _RULES = """
 [[policy.rules]]
 subjects = ["group:dev"]
@@ -93,9 +118,12 @@ actions = ["push"]
         (["ann", "pull", "team/app", "--group", "dev"], 0, "moorage.toml:2 says allow"),
         (["robot:ci", "tag", "a/b"], 0, "moorage.toml:7 says allow"),
         (["workload:x", "push", "a", "--claim", "ref=refs/heads/main"], 0, "moorage.toml:7"),
+        (["robot:cd", "pull", "team/app"], 0, "allowed: no rule speaks of it, so that what it"),
+        (["workload:x", "push", "team/app"], 0, "allowed: no rule speaks of it, so that what it"),
         (["anonymous", "pull", "team/app"], 1, "denied"),
         (["ann", "fly", "team/app"], 2, "an action is one of pull, push, delete, tag, list"),
         (["ann", "pull", "Team/App"], 2, "a repository name matches"),
+        (["ann", "pull", "team/app", "--claim", "ref"], 2, "a claim is NAME=VALUE, not 'ref'"),
     ],
 )
 def test_the_rule_that_decides_is_named_by_its_line(
@@ -105,3 +133,10 @@ def test_the_rule_that_decides_is_named_by_its_line(
     ended = run(tmp_path, "policy", "explain", *arguments)
     assert ended.returncode == code, ended.stderr
     assert said in ended.stdout + ended.stderr
+
+
+def test_rules_that_nobody_asks_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "moorage.toml").write_text(_RULES)
+    ended = run(tmp_path, "policy", "explain", "ann", "push", "team/app")
+    assert ended.returncode == 1
+    assert "access.controller is none: no rule is in force" in ended.stderr

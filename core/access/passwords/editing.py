@@ -12,7 +12,8 @@ from core.access.passwords.file import hash_password
 
 __all__ = ["UserUnknown", "remove_user", "set_password"]
 
-_NAME = re.compile(r"[^\x00-\x20\x7f:#][^\x00-\x1f\x7f:]{0,254}")
+# Surrogates are what is left of arguments that are no text.
+_NAME = re.compile(r"[^\x00-\x20\x7f:#\ud800-\udfff][^\x00-\x1f\x7f:\ud800-\udfff]{0,254}")
 
 
 class UserUnknown(LookupError):
@@ -29,7 +30,9 @@ def set_password(path: Path, user: str, password: str) -> bool:
         OSError: the file cannot be read or written.
     """
     if _NAME.fullmatch(user) is None:
-        raise ValueError("a name has no colon, no control characters, and no # or space first")
+        raise ValueError(
+            "a name has no colon, no control characters, and no # or space first, and is in UTF-8"
+        )
     line = user.encode() + b":" + hash_password(password)
 
     def change(lines: list[bytes]) -> bool:
