@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from core.access.controller import Asker, Challenge, CredentialsInvalid, bearer_challenge
-from core.access.passwords.basic import parse_basic
+from core.access.passwords.basic import parse_basic, split_credentials
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access
 from core.access.tokens.claims import parse_access
@@ -59,13 +59,13 @@ class OwnTokens:
             if asker.common_name is None:
                 return ANONYMOUS
             return self._logins.certify(asker.common_name, asker.organizations).principal
-        scheme, _, credentials = asker.authorization.partition(" ")
+        scheme, credentials = split_credentials(asker.authorization)
         try:
-            match scheme.lower():
+            match scheme:
                 case "bearer":
-                    return await self._verify(credentials.strip())
+                    return await self._verify(credentials)
                 case "basic":
-                    user, password = parse_basic(credentials.strip())
+                    user, password = parse_basic(credentials)
                     return (await self._logins.log_in(user, password)).principal
         except DriverError as error:
             raise AccessUnavailable(f"access state: {error}") from error

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from core.access.controller import Asker, CredentialsInvalid
 from core.access.passwords.attempts import LoginAttempts
-from core.access.passwords.basic import check_sanity, parse_basic
+from core.access.passwords.basic import check_sanity, parse_basic, split_credentials
 from core.access.passwords.throttle import NoThrottle
 from core.access.principal import ANONYMOUS, Principal
 from core.access.resources import Access, parse_scope
@@ -89,10 +89,10 @@ class TokenService:
             if asker.common_name is not None:
                 return self._logins.certify(asker.common_name, asker.organizations)
             return Identity(principal=ANONYMOUS)
-        scheme, _, credentials = asker.authorization.partition(" ")
-        if scheme.lower() != "basic":
+        scheme, credentials = split_credentials(asker.authorization)
+        if scheme != "basic":
             raise CredentialsInvalid("a token is asked for with a password")
-        user, password = parse_basic(credentials.strip())
+        user, password = parse_basic(credentials)
         return await self.log_in(user, password, asker.address)
 
     async def log_in(self, user: str, password: str, address: str | None) -> Identity:
