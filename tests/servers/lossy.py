@@ -3,9 +3,11 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from tests.servers.connections import closed_after, listening
 
 __all__ = ["Answer", "CutAfter", "Instead", "LossyProxy", "Lost", "refused", "running_lossy_proxy"]
 
@@ -66,16 +68,15 @@ class LossyProxy:
         self.plan = plan
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with _closed_after(writer):
-            up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
-            async with _closed_after(up_writer):
-                treated: list[Answer] = []
-                try:
-                    async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(self._answers(up_reader, writer, treated))
-                        tasks.create_task(self._forward(reader, writer, up_writer, treated))
-                except* OSError:
-                    pass
+        up_reader, up_writer = await asyncio.open_connection(self._host, self._port)
+        async with closed_after(up_writer):
+            treated: list[Answer] = []
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._answers(up_reader, writer, treated))
+                    tasks.create_task(self._forward(reader, writer, up_writer, treated))
+            except* OSError:
+                pass
 
     async def _forward(
         self,
@@ -128,48 +129,9 @@ class LossyProxy:
 
 
 @asynccontextmanager
-async def _closed_after(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    """Send what was written and close, or, where the block fails or is cancelled, close at once.
-
-    No connection may outlive the loop, which cannot be closed while one still has bytes to send.
-    """
-    try:
-        yield
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-    finally:
-        writer.transport.abort()
-
-
-@asynccontextmanager
 async def running_lossy_proxy(upstream: str) -> AsyncIterator[LossyProxy]:
     """Run a proxy for one server until the block ends."""
     proxy = LossyProxy(upstream)
-    serving: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        serving.add(task)
-        try:
-            await proxy.serve(reader, writer)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            serving.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    proxy.endpoint_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(proxy.serve) as port:
+        proxy.endpoint_url = f"http://127.0.0.1:{port}"
         yield proxy
-    finally:
-        server.close()
-        # Those who were let in just now have a task, and it is to be known before all are ended.
-        await asyncio.sleep(0)
-        for task in list(serving):
-            task.cancel()
-        while serving:
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait(serving)
-        await server.wait_closed()
