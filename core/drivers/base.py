@@ -1,4 +1,4 @@
-"""The storage driver contract. `tests/contracts/driver.py` has a test for each sentence of it.
+"""The storage driver contract. `tests/contracts/driver` has a test for each sentence of it.
 
 A path is absolute, its components are made of letters, digits, dots, underscores and dashes, and
 none is `.` or `..`. The root `/` can be asked about and listed, never written. A file exists

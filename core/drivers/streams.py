@@ -1,6 +1,6 @@
 """Content on its way out of a store, and into it: what a driver opens.
 
-The contract of `core/drivers/base.py` holds here too, and `tests/contracts/driver.py` tests it.
+The contract of `core/drivers/base.py` holds here too, and `tests/contracts/driver` tests it.
 """
 
 from abc import abstractmethod

@@ -1,39 +1,35 @@
 """Every answer of a running registry, held against the contract."""
 
-import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from api.app import create_app
-from api.openapi import render_contract
-from api.settings import Settings
-from core.drivers.base import Entry, ObjectInfo, RedirectMethod
-from core.drivers.memory import MemoryDriver
-from core.errors import DriverUnavailable, StorageFull
 from core.manifest import OCI_INDEX, OCI_MANIFEST
-from tests.contract.checker import Contract, Seen
+from tests.contract.asking import (
+    CONFIG,
+    CONTRACT,
+    LAYER,
+    NAME,
+    NO_UPLOAD,
+    TOKEN_OPERATIONS,
+    UNKNOWN,
+    describe,
+    digest_of,
+    make_image,
+)
+from tests.contract.checker import Seen
 from tests.live import Service, running_registry, wait_for_claim
 
 __all__: list[str] = []
 
-_CONTRACT = Contract(json.loads(render_contract()))
-_NAME = "/v2/team/app"
 _OTHER_NAME = "/v2/base/alpine"
-_BAD_NAME = "/v2/Team/App"
-_LAYER = b"a layer" * 100
-_CONFIG = b"{}"
-_UNKNOWN = f"sha256:{'0' * 64}"
-_TOKEN_OPERATIONS = {"getToken", "postToken", "getTokenKeys"}
-"""Of a registry that is its own token server; `tests/access` asks them."""
 
-_NO_UPLOAD = "7b7c61a5-2ab0-4f6c-a5c3-0b1f2a64f4b5"
+_BAD_NAME = "/v2/Team/App"
 
 
 class _Tour:
@@ -56,16 +52,16 @@ class _Tour:
     ) -> httpx.Response:
         answer = self._client.request(method, path, content=content, headers=headers)
         assert answer.status_code == expected, f"{method} {path}: {answer.text}"
-        self.seen.add(_CONTRACT.check(answer))
+        self.seen.add(CONTRACT.check(answer))
         return answer
 
     def start(self) -> str:
-        location = self.ask("POST", f"{_NAME}/blobs/uploads/", 202).headers["location"]
+        location = self.ask("POST", f"{NAME}/blobs/uploads/", 202).headers["location"]
         assert isinstance(location, str)
         return location
 
-    def push(self, content: bytes, name: str = _NAME) -> str:
-        digest = _digest(content)
+    def push(self, content: bytes, name: str = NAME) -> str:
+        digest = digest_of(content)
         self.ask("POST", f"{name}/blobs/uploads/?digest={digest}", 201, content=content)
         return digest
 
@@ -100,41 +96,17 @@ def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
         "MOORAGE_UPLOADS__MAX_BYTES": "100",
     }
     with _touring(tmp_path, "strict", **strict) as kept:
-        kept.ask("DELETE", f"{_NAME}/blobs/{_UNKNOWN}", 405)
-        kept.ask("DELETE", f"{_NAME}/manifests/1.0", 405)
+        kept.ask("DELETE", f"{NAME}/blobs/{UNKNOWN}", 405)
+        kept.ask("DELETE", f"{NAME}/manifests/1.0", 405)
         _fall_silent(kept)
         _push_too_much(kept)
     assert tour.seen | kept.seen == {
         seen
-        for seen in _CONTRACT.list_seen()
+        for seen in CONTRACT.list_seen()
         if seen.status < "5"
         and seen.status not in {"307", "401", "403", "429", "default"}
-        and seen.operation not in _TOKEN_OPERATIONS
+        and seen.operation not in TOKEN_OPERATIONS
     }
-
-
-class _RedirectingDriver(MemoryDriver):
-    """A store that gives its content to whoever has the URL."""
-
-    async def redirect_url(self, path: str, method: RedirectMethod) -> str | None:
-        return f"http://127.0.0.1:1{path}?signed={method}"
-
-
-async def test_every_answer_of_a_storage_that_gives_blobs_itself_is_as_declared() -> None:
-    blob, seen = f"{_NAME}/blobs/{_digest(_LAYER)}", set()
-    app = create_app(driver=_RedirectingDriver())
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry") as client,
-    ):
-        uploads = f"{_NAME}/blobs/uploads/?digest={_digest(_LAYER)}"
-        pushed = await client.post(uploads, content=_LAYER)
-        assert pushed.status_code == 201
-        for method in ("GET", "HEAD"):
-            answer = await client.request(method, blob)
-            assert answer.headers["location"].endswith(f"/data?signed={method}")
-            seen.add(_CONTRACT.check(answer))
-    assert seen == {found for found in _CONTRACT.list_seen() if found.status == "307"}
 
 
 def _visit_registry(tour: _Tour) -> None:
@@ -143,13 +115,13 @@ def _visit_registry(tour: _Tour) -> None:
 
 
 def _push_blobs(tour: _Tour) -> None:
-    digest = tour.push(_LAYER, _OTHER_NAME)
-    uploads = f"{_NAME}/blobs/uploads/"
+    digest = tour.push(LAYER, _OTHER_NAME)
+    uploads = f"{NAME}/blobs/uploads/"
     tour.ask("POST", f"{uploads}?mount={digest}&from=base/alpine", 201)
-    tour.ask("POST", f"{uploads}?mount={_UNKNOWN}&from=base/alpine", 202)
-    tour.ask("POST", f"{uploads}?digest={_UNKNOWN}", 400, content=b"another content")
+    tour.ask("POST", f"{uploads}?mount={UNKNOWN}&from=base/alpine", 202)
+    tour.ask("POST", f"{uploads}?digest={UNKNOWN}", 400, content=b"another content")
     tour.ask("POST", f"{_BAD_NAME}/blobs/uploads/", 400)
-    first, second = _LAYER[:300], _LAYER[300:]
+    first, second = LAYER[:300], LAYER[300:]
     location = tour.start()
     answer = tour.ask(
         "PATCH", location, 202, content=first, headers={"Content-Range": f"0-{len(first) - 1}"}
@@ -165,9 +137,9 @@ def _push_blobs(tour: _Tour) -> None:
 
 
 def _spoil_uploads(tour: _Tour) -> None:
-    digest = _digest(_LAYER)
-    unknown = f"{_NAME}/blobs/uploads/{_NO_UPLOAD}"
-    bad = f"{_BAD_NAME}/blobs/uploads/{_NO_UPLOAD}"
+    digest = digest_of(LAYER)
+    unknown = f"{NAME}/blobs/uploads/{NO_UPLOAD}"
+    bad = f"{_BAD_NAME}/blobs/uploads/{NO_UPLOAD}"
     for method, query in (
         ("GET", ""),
         ("HEAD", ""),
@@ -193,7 +165,7 @@ def _contend_for_an_upload(tour: _Tour) -> None:
         slow.sendall(head.encode())
         wait_for_claim(tour.root, place)
         tour.ask("PATCH", place, 409, content=b"x")
-        tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 409)
+        tour.ask("PUT", f"{place}?digest={UNKNOWN}", 409)
         slow.sendall(b"67890")
 
 
@@ -202,52 +174,52 @@ def _fall_silent(tour: _Tour) -> None:
         yield b"{"
         time.sleep(1.5)
 
-    tour.ask("POST", f"{_NAME}/blobs/uploads/?digest={_UNKNOWN}", 408, content=body())
+    tour.ask("POST", f"{NAME}/blobs/uploads/?digest={UNKNOWN}", 408, content=body())
     tour.ask("PATCH", tour.start(), 408, content=body())
     place = tour.start().partition("?")[0]
-    tour.ask("PUT", f"{place}?digest={_UNKNOWN}", 408, content=body())
-    tour.ask("PUT", f"{_NAME}/manifests/1.0", 408, content=body())
+    tour.ask("PUT", f"{place}?digest={UNKNOWN}", 408, content=body())
+    tour.ask("PUT", f"{NAME}/manifests/1.0", 408, content=body())
 
 
 def _push_too_much(tour: _Tour) -> None:
     large = b"x" * 101
-    tour.ask("POST", f"{_NAME}/blobs/uploads/?digest={_digest(large)}", 413, content=large)
+    tour.ask("POST", f"{NAME}/blobs/uploads/?digest={digest_of(large)}", 413, content=large)
     tour.ask("PATCH", tour.start(), 413, content=large)
     place = tour.start().partition("?")[0]
-    tour.ask("PUT", f"{place}?digest={_digest(large)}", 413, content=large)
+    tour.ask("PUT", f"{place}?digest={digest_of(large)}", 413, content=large)
 
 
 def _pull_blobs(tour: _Tour) -> None:
-    digest = _digest(_LAYER)
-    blob = f"{_NAME}/blobs/{digest}"
+    digest = digest_of(LAYER)
+    blob = f"{NAME}/blobs/{digest}"
     etag = f'"{digest}"'
-    assert tour.ask("GET", blob, 200).content == _LAYER
+    assert tour.ask("GET", blob, 200).content == LAYER
     part = tour.ask("GET", blob, 206, headers={"Range": "bytes=1-6"})
-    assert part.content == _LAYER[1:7]
+    assert part.content == LAYER[1:7]
     tour.ask("GET", blob, 416, headers={"Range": "bytes=10000-"})
     tour.ask("HEAD", blob, 200)
     for method in ("GET", "HEAD"):
         tour.ask(method, blob, 304, headers={"If-None-Match": etag})
         tour.ask(method, blob, 412, headers={"If-Match": '"another"'})
-        tour.ask(method, f"{_NAME}/blobs/{_UNKNOWN}", 404)
-        tour.ask(method, f"{_NAME}/blobs/sha256:short", 400)
+        tour.ask(method, f"{NAME}/blobs/{UNKNOWN}", 404)
+        tour.ask(method, f"{NAME}/blobs/sha256:short", 400)
 
 
 def _push_manifests(tour: _Tour) -> str:
-    tour.push(_CONFIG)
-    manifests = f"{_NAME}/manifests"
+    tour.push(CONFIG)
+    manifests = f"{NAME}/manifests"
     typed = {"Content-Type": OCI_MANIFEST}
-    image = json.dumps(_image()).encode()
-    digest = _digest(image)
+    image = json.dumps(make_image()).encode()
+    digest = digest_of(image)
     tour.ask("PUT", f"{manifests}/1.0?tag=1.1&tag=latest", 201, content=image, headers=typed)
     about = json.dumps(
-        _image(subject={"mediaType": OCI_MANIFEST, "digest": digest, "size": len(image)})
+        make_image(subject={"mediaType": OCI_MANIFEST, "digest": digest, "size": len(image)})
     ).encode()
-    answer = tour.ask("PUT", f"{manifests}/{_digest(about)}", 201, content=about, headers=typed)
+    answer = tour.ask("PUT", f"{manifests}/{digest_of(about)}", 201, content=about, headers=typed)
     assert answer.headers["oci-subject"] == digest
     octets = {"Content-Type": "application/octet-stream"}
     tour.ask("PUT", f"{manifests}/octets", 201, content=about, headers=octets)
-    faulty = json.dumps({**_image(), "layers": [_descriptor(b"not pushed")]}).encode()
+    faulty = json.dumps({**make_image(), "layers": [describe(b"not pushed")]}).encode()
     tour.ask("PUT", f"{manifests}/1.0", 400, content=faulty, headers=typed)
     tour.ask("PUT", f"{manifests}/1.0", 400, content=b"no manifest", headers=typed)
     tour.ask("PUT", f"{manifests}/1.0", 413, content=b" " * (5 * 1024 * 1024), headers=typed)
@@ -259,21 +231,21 @@ def _push_manifests(tour: _Tour) -> str:
 def _pull_manifests(tour: _Tour, digest: str) -> None:
     for method in ("GET", "HEAD"):
         for reference in ("1.0", digest):
-            tour.ask(method, f"{_NAME}/manifests/{reference}", 200)
-        tour.ask(method, f"{_NAME}/manifests/1.0", 304, headers={"If-None-Match": f'"{digest}"'})
-        tour.ask(method, f"{_NAME}/manifests/unknown", 404)
-        tour.ask(method, f"{_NAME}/manifests/.bad", 400)
+            tour.ask(method, f"{NAME}/manifests/{reference}", 200)
+        tour.ask(method, f"{NAME}/manifests/1.0", 304, headers={"If-None-Match": f'"{digest}"'})
+        tour.ask(method, f"{NAME}/manifests/unknown", 404)
+        tour.ask(method, f"{NAME}/manifests/.bad", 400)
 
 
 def _list_tags_and_referrers(tour: _Tour, digest: str) -> None:
-    tags = f"{_NAME}/tags/list"
+    tags = f"{NAME}/tags/list"
     assert tour.ask("GET", tags, 200).json()["tags"] == ["1.0", "1.1", "latest", "octets"]
     assert "link" in tour.ask("GET", f"{tags}?n=1", 200).headers
     tour.ask("GET", f"{tags}?n=many", 400)
     tour.ask("GET", "/v2/nobody/here/tags/list", 404)
     tour.ask("GET", "/v2/_catalog?n=1", 200)
     tour.ask("GET", "/v2/_catalog?n=-1", 400)
-    referrers = f"{_NAME}/referrers"
+    referrers = f"{NAME}/referrers"
     (found,) = tour.ask("GET", f"{referrers}/{digest}", 200).json()["manifests"]
     kind = found["artifactType"]
     filtered = tour.ask("GET", f"{referrers}/{digest}?artifactType={kind}", 200)
@@ -284,130 +256,11 @@ def _list_tags_and_referrers(tour: _Tour, digest: str) -> None:
 
 def _delete(tour: _Tour, digest: str) -> None:
     for place in (
-        f"{_NAME}/manifests/latest",
-        f"{_NAME}/manifests/{digest}",
-        f"{_NAME}/blobs/{_digest(_LAYER)}",
+        f"{NAME}/manifests/latest",
+        f"{NAME}/manifests/{digest}",
+        f"{NAME}/blobs/{digest_of(LAYER)}",
     ):
         tour.ask("DELETE", place, 202)
         tour.ask("DELETE", place, 404)
-    tour.ask("DELETE", f"{_NAME}/manifests/.bad", 400)
-    tour.ask("DELETE", f"{_NAME}/blobs/short", 400)
-
-
-class _FaultyDriver(MemoryDriver):
-    """A store that fails whatever it is asked to read or to write."""
-
-    def __init__(self, fault: Exception) -> None:
-        super().__init__()
-        self._fault = fault
-
-    async def get(self, path: str) -> bytes:
-        raise self._fault
-
-    async def put(self, path: str, content: bytes) -> None:
-        raise self._fault
-
-    async def stat(self, path: str) -> ObjectInfo:
-        raise self._fault
-
-    async def delete(self, path: str) -> None:
-        raise self._fault
-
-    async def list(self, path: str, start_after: str = "") -> AsyncIterator[Entry]:
-        await self.stat(path)
-        async for entry in super().list(path, start_after):
-            yield entry
-
-
-_REQUESTS = (
-    ("GET", "/v2/_catalog"),
-    ("POST", f"{_NAME}/blobs/uploads/"),
-    *((method, f"{_NAME}/blobs/uploads/{_NO_UPLOAD}") for method in ("GET", "HEAD", "PATCH")),
-    ("PUT", f"{_NAME}/blobs/uploads/{_NO_UPLOAD}?digest={_UNKNOWN}"),
-    ("DELETE", f"{_NAME}/blobs/uploads/{_NO_UPLOAD}"),
-    *((method, f"{_NAME}/blobs/{_UNKNOWN}") for method in ("GET", "HEAD", "DELETE")),
-    *((method, f"{_NAME}/manifests/1.0") for method in ("GET", "HEAD", "PUT", "DELETE")),
-    ("GET", f"{_NAME}/referrers/{_UNKNOWN}"),
-    ("GET", f"{_NAME}/tags/list"),
-)
-"""One request of each operation that asks the storage."""
-
-
-@pytest.mark.parametrize(
-    ("fault", "status"),
-    [
-        pytest.param(DriverUnavailable("/", "gone"), "503", id="storage gone"),
-        pytest.param(StorageFull("/"), "507", id="storage full"),
-    ],
-)
-async def test_every_answer_of_a_storage_that_fails_is_as_declared(
-    fault: Exception, status: str
-) -> None:
-    app = create_app(driver=_FaultyDriver(fault))
-    async with app.router.lifespan_context(app):
-        assert await _ask_all(app, status) == _list_declared(status)
-
-
-async def test_every_answer_to_a_mistake_in_the_service_is_as_declared() -> None:
-    app = create_app(driver=MemoryDriver())
-    async with app.router.lifespan_context(app):
-        app.state.moorage = None
-        assert await _ask_all(app, "500") == _list_declared("500")
-
-
-async def test_every_answer_to_too_many_requests_is_as_declared() -> None:
-    settings = Settings.model_validate({"limits": {"requests": 1}})
-    app = create_app(settings, MemoryDriver())
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry")
-    async with app.router.lifespan_context(app), client:
-        assert (await client.get("/v2/")).status_code == 200
-        for method in ("GET", "HEAD"):
-            assert _CONTRACT.check(await client.request(method, "/v2/")).status == "429"
-        assert await _ask_all(app, "429") == _list_declared("429")
-
-
-def _list_declared(status: str) -> set[Seen]:
-    """Return the answers of this status that operations declare that do ask the storage."""
-    return {
-        seen
-        for seen in _CONTRACT.list_seen()
-        if seen.status == status
-        and seen.operation not in {"checkApi", "headApi", *_TOKEN_OPERATIONS}
-    }
-
-
-async def _ask_all(app: FastAPI, status: str) -> set[Seen]:
-    """Return the answers to all requests, of which those that declare `status` must have it."""
-    seen = set()
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://registry"
-    ) as client:
-        for method, path in _REQUESTS:
-            body = json.dumps(_image()).encode() if method == "PUT" else None
-            request = client.build_request(method, path, content=body)
-            if Seen(_CONTRACT.name_of(request), status) in _list_declared(status):
-                seen.add(_CONTRACT.check(await client.send(request)))
-    return seen
-
-
-def _image(**members: object) -> dict[str, object]:
-    return {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": "application/vnd.example.v1",
-        "config": _descriptor(_CONFIG),
-        "layers": [_descriptor(_LAYER)],
-        **members,
-    }
-
-
-def _descriptor(content: bytes) -> dict[str, object]:
-    return {
-        "mediaType": "application/octet-stream",
-        "digest": _digest(content),
-        "size": len(content),
-    }
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    tour.ask("DELETE", f"{NAME}/manifests/.bad", 400)
+    tour.ask("DELETE", f"{NAME}/blobs/short", 400)
