@@ -1,6 +1,7 @@
 """`FileWatch`: files of the host that the service follows while it runs."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -12,6 +13,10 @@ __all__ = ["WATCH_SECONDS", "FileWatch"]
 
 WATCH_SECONDS = 1.0
 """How often a file is looked at."""
+
+_YOUNG_NS = 1_000_000_000
+_SETTLE_SECONDS = 0.05
+"""So long a file that has just changed has to stay as it is."""
 
 _log = structlog.get_logger()
 
@@ -42,16 +47,26 @@ class FileWatch:
             await to_thread.run_sync(self.look)
 
     def look(self) -> None:
-        """Look at every file once."""
-        changed = set()
-        for path, stamp in self._stamps.items():
-            found = FileStamp.find(path)
-            if found is not None and found != stamp:
-                self._stamps[path] = found
-                changed.add(path)
+        """Look at every file once; one that is being written is left to the next look."""
+        changed = _settled(
+            {
+                path: found
+                for path, stamp in self._stamps.items()
+                if (found := FileStamp.find(path)) is not None and found != stamp
+            }
+        )
+        self._stamps.update(changed)
         for path, on_change in self._watched:
             if path in changed:
                 try:
                     on_change()
                 except Exception:  # noqa: BLE001 - the next change may be a better one
                     _log.exception("changed file could not be taken", file=str(path))
+
+
+def _settled(found: Mapping[Path, FileStamp]) -> Mapping[Path, FileStamp]:
+    """Leave out files that go on changing: many editors empty a file before they write it."""
+    youngest = max((stamp.changed_ns for stamp in found.values()), default=0)
+    if time.time_ns() - youngest < _YOUNG_NS:
+        time.sleep(_SETTLE_SECONDS)
+    return {path: stamp for path, stamp in found.items() if FileStamp.find(path) == stamp}

@@ -3,12 +3,12 @@
 from starlette.types import Scope
 
 from api.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
-from api.exchange import find_exchange
-from core.access import Asker, CredentialsInvalid, Principal
+from api.exchange import Exchange, find_exchange
+from core.access import Asker, CredentialsInvalid
 
-__all__ = ["asker_of", "count_credentials", "find_certified"]
+__all__ = ["asker_of", "count_credentials", "find_proof"]
 
-_PRINCIPAL = "moorage.principal"
+_PROOF = "moorage.proof"
 
 
 def asker_of(scope: Scope) -> Asker:
@@ -21,12 +21,12 @@ def asker_of(scope: Scope) -> Asker:
         raise CredentialsInvalid("there is more than one Authorization header")
     authorization = find_exchange(scope).fields.get(b"authorization")
     client = scope.get("client")
-    certified = find_certified(scope)
+    identity = _find_identity(scope)
     return Asker(
         authorization=None if authorization is None else authorization.decode("latin-1"),
         address=client[0] if client else None,
-        common_name=None if certified is None else certified.name,
-        organizations=() if certified is None else tuple(certified.groups),
+        common_name=None if identity is None else identity.common_name,
+        organizations=() if identity is None else identity.organizations,
     )
 
 
@@ -35,17 +35,28 @@ def count_credentials(scope: Scope) -> int:
     return sum(name == b"authorization" for name, _ in scope["headers"])
 
 
-def find_certified(scope: Scope) -> Principal | None:
-    """Return the user of the client's certificate, if it has shown one that names somebody.
+def find_proof(scope: Scope, exchange: Exchange) -> bytes | None:
+    """Return what proves who sends a request, None if there is nothing that could.
 
-    It is the same for all requests of a connection.
+    That is the Authorization header, or else whom the certificate of the client names.
     """
-    tls = scope.get("extensions", {}).get(TLS)
-    identity: ClientIdentity | None = None if tls is None else tls.get(CLIENT_IDENTITY)
+    authorization = exchange.fields.get(b"authorization")
+    if authorization is not None:
+        found: bytes = authorization
+        return found
+    identity = _find_identity(scope)
     if identity is None:
         return None
-    principal: Principal | None = tls.get(_PRINCIPAL)
-    if principal is None:
-        principal = Principal.certified(identity.common_name, identity.organizations)
-        tls[_PRINCIPAL] = principal
-    return principal
+    tls = scope["extensions"][TLS]
+    # It is the same for all requests of a connection. No header has a NUL in it, and no name.
+    proof: bytes | None = tls.get(_PROOF)
+    if proof is None:
+        text = "\0".join(("", identity.common_name, *identity.organizations))
+        proof = tls[_PROOF] = text.encode()
+    return proof
+
+
+def _find_identity(scope: Scope) -> ClientIdentity | None:
+    tls = scope.get("extensions", {}).get(TLS, {})
+    identity: ClientIdentity | None = tls.get(CLIENT_IDENTITY)
+    return identity

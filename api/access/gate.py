@@ -8,7 +8,7 @@ from weakref import ref
 import structlog
 from starlette.types import Scope
 
-from api.access.askers import asker_of, count_credentials, find_certified
+from api.access.askers import asker_of, count_credentials, find_proof
 from api.access.audit import Audit
 from api.access.challenges import format_challenge
 from api.access.needs import Needs
@@ -230,13 +230,13 @@ class Gate:
         )
 
     def _find_known(self, scope: Scope, exchange: Exchange) -> Principal | None:
-        authorization = exchange.fields.get(b"authorization")
-        if authorization is None:
-            return find_certified(scope) or ANONYMOUS
+        proof = find_proof(scope, exchange)
+        if proof is None:
+            return ANONYMOUS
         # Fields that come twice are joined in no dictionary, and two credentials are none.
         if len(exchange.fields) != len(scope["headers"]) and count_credentials(scope) > 1:
             return None
-        return self._remembered.find(authorization)
+        return self._remembered.find(proof)
 
     async def _identify(
         self, scope: Scope, exchange: Exchange, wanted: Sequence[Access]
@@ -248,12 +248,12 @@ class Gate:
             raise self.unproven(
                 scope, wanted, error.reason, error="invalid_token", claimed=error.user
             ) from None
-        authorization = exchange.fields.get(b"authorization")
-        if authorization is not None:
+        proof = find_proof(scope, exchange)
+        if proof is not None:
             if self.controller.generation == generation:
                 # What has changed meanwhile may be just what was proven here.
-                self._remembered.keep(authorization, principal)
-            if principal.scope is None:
+                self._remembered.keep(proof, principal)
+            if principal.scope is None and principal is not ANONYMOUS:
                 # Who shows a token has logged in where it was given.
                 self.audit.note(scope, "login", principal.subject)
         return principal

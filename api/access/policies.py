@@ -51,6 +51,8 @@ class Policies:
         assert self.file is not None
         try:
             loaded = load_settings_with_origins(self.file).settings.policy
+            if _is_emptied(self._settings, loaded):
+                raise SettingsError([f"{self.file}: all rules are gone, which takes a restart"])
             policy = _build(loaded, self.file)
         except SettingsError as error:
             for fault in error.faults:
@@ -71,6 +73,15 @@ def load_policy(settings: Settings) -> Policy:
 
 def _build(settings: PolicySettings, file: Path | None) -> Policy:
     return settings.policy(_places_in(file))
+
+
+def _is_emptied(before: PolicySettings, after: PolicySettings) -> bool:
+    """Say whether a file looks like what a full disk leaves of it.
+
+    Without rules those who are logged in may do everything.
+    """
+    is_lost = bool(before.rules) and not after.rules
+    return is_lost or (before != after and after == PolicySettings())
 
 
 def _places_in(file: Path | None) -> Callable[[int], str]:

@@ -70,6 +70,9 @@ async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
             (head + rule.format("one/*").replace("pull", "pul"), f"{file}:7: policy.rules.0"),
             (head + rule.format("one/*") + "= 1", "line 8"),
             (head + rule.format("one/*") + "[server]\nprot = 1\n", "server.prot"),
+            # A full disk, or an editor, has left it empty.
+            ("", f"{file}: all rules are gone"),
+            (head, f"{file}: all rules are gone"),
         ]:
             file.write_text(broken)
             gate.policies.reload()
@@ -78,6 +81,18 @@ async def test_rules_follow_the_settings_file_and_a_fault_leaves_them(
         file.unlink()
         gate.policies.reload()
         assert await may() == [401, 404]
+
+
+async def test_write_once_tags_alone_do_not_go_with_the_content_of_the_file(tmp_path: Path) -> None:
+    settings_of(tmp_path)
+    file = tmp_path / "moorage.toml"
+    file.write_text(_HEAD.format(tmp_path / "users") + '[[policy.write_once]]\ntags = ["v*"]\n')
+    async with guarded(load_settings(file)) as registry:
+        gate = registry.app.gate
+        assert gate is not None
+        file.write_text("")
+        gate.policies.reload()
+        assert gate.policies.policy.is_write_once("team/app", "v1")
 
 
 async def test_settings_that_are_older_than_the_file_are_not_in_force_for_a_moment(

@@ -1,6 +1,7 @@
 """What proves who one is, and what proves nothing, over HTTP."""
 
 import base64
+import time
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from tests.access.guarded import (
     push_image,
     settings_of,
 )
+from tests.access.minting import AUDIENCE, ISSUER, Signer, good_claims, jwk_set, mint
 
 __all__: list[str] = []
 
@@ -143,3 +145,36 @@ async def test_a_client_certificate_is_a_user_with_groups(tmp_path: Path, contro
             assert await ask("ann", ("ann", "pw-ann")) == 404
             assert await ask("cleo", ("ann", "pw-ann")) == 403
             assert await ask("cleo", ("ann", "wrong")) == 401
+
+
+async def test_where_tokens_alone_decide_a_client_certificate_lets_nobody_in(
+    tmp_path: Path,
+) -> None:
+    signer = Signer()
+    keys = tmp_path / "jwks.json"
+    keys.write_bytes(jwk_set(signer.jwk()))
+    token = {
+        "realm": "https://auth.example.com/token",
+        "issuer": ISSUER,
+        "service": AUDIENCE,
+        "jwks": str(keys),
+    }
+    connection: dict[str, object] = {
+        CLIENT_IDENTITY: ClientIdentity(common_name="cleo", organizations=())
+    }
+    settings = settings_of(tmp_path, access={"controller": "token", "token": token})
+    async with guarded(settings) as registry:
+
+        async def over_tls(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["extensions"] = {TLS: connection}
+            await registry.app(scope, receive, send)
+
+        transport = httpx.ASGITransport(app=over_tls)
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as cleo:
+            for _ in range(2):
+                assert (await cleo.get("/v2/")).status_code == 401
+                assert (await cleo.post("/v2/team/app/blobs/uploads/")).status_code == 401
+            times = {"iat": time.time(), "nbf": time.time(), "exp": time.time() + 60}
+            bearer = {"Authorization": f"Bearer {mint(signer, good_claims(**times))}"}
+            answer = await cleo.post("/v2/team/app/blobs/uploads/", headers=bearer)
+            assert answer.status_code == 202

@@ -95,6 +95,26 @@ async def test_a_workload_is_named_and_granted_by_its_claims(federation: Federat
     assert workload.valid_until == NOW + 3600
 
 
+async def test_a_workload_is_known_for_as_long_as_a_rule_makes_the_same_of_it(
+    tmp_path: Path,
+) -> None:
+    listed = replace(RULE, claims={**RULE.claims, "roles": "builder"})
+    before = federation_of(tmp_path, listed)
+    workload = await before.identify(token(roles=["reader", "builder"]))
+    assert before.knows(workload)
+    other = replace(RULE, claims={"repository_owner": "evil"})
+    assert federation_of(tmp_path, other, listed).knows(workload)
+    for changed in (
+        replace(listed, claims={"repository_owner": "octo", "ref": "refs/tags/*"}),
+        replace(listed, actions=frozenset({"pull"})),
+        replace(listed, repositories=["ci/{repository}/**"]),
+        replace(listed, repositories=["ci/{project}/**", "shared/cache"]),
+        replace(listed, name="ci:{repository}"),
+    ):
+        assert not federation_of(tmp_path, other, changed).knows(workload)
+    assert not federation_of(tmp_path).knows(workload)
+
+
 async def test_a_token_may_be_shown_again_until_it_expires(federation: Federation) -> None:
     text = token()
     assert (await federation.identify(text)).name == (await federation.identify(text)).name

@@ -19,6 +19,7 @@ from tests.access.token_nodes import (
     Clock,
     Node,
     Users,
+    Workloads,
     basic,
     read_claims,
 )
@@ -251,6 +252,25 @@ async def test_a_job_exchanges_its_id_token_and_goes_on_with_refresh_tokens_unti
     node.clock.now += 100
     with pytest.raises(CredentialsInvalid, match="expired"):
         await service.log_in("oidc", issued.refresh, None)
+
+
+@pytest.mark.parametrize("is_trusted_for_others", [True, False])
+async def test_tokens_of_a_job_end_with_the_rule_that_was_for_it(
+    driver: StorageDriver, clock: Clock, *, is_trusted_for_others: bool
+) -> None:
+    class Others(Workloads):
+        def knows(self, workload: Principal) -> bool:
+            return False
+
+    before = Node(driver, clock)
+    identity = await before.server.service.log_in_workload("job-1")
+    issued = await before.server.service.issue(identity, "moorage", (PULL_PUSH,), offline=True)
+    after = Node(driver, clock, workloads=Others(clock) if is_trusted_for_others else None)
+    with pytest.raises(CredentialsInvalid, match="no rule"):
+        await after.bearer(issued.access.text)
+    assert issued.refresh is not None
+    with pytest.raises(CredentialsInvalid, match="no rule"):
+        await after.server.service.log_in("oidc", issued.refresh, None)
 
 
 async def test_an_id_token_is_a_password_of_one_user_only(node: Node) -> None:

@@ -76,6 +76,9 @@ class Workloads:
             valid_until=self._clock() + 600,
         )
 
+    def knows(self, workload: Principal) -> bool:
+        return workload.grants == (TEAM,)
+
 
 class Node:
     """One node. Everybody may pull from `public/...`, and whoever has logged in may do all."""

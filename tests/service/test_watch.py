@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import anyio
+import pytest
 from anyio import create_task_group, move_on_after
 
 from api.watch import FileWatch
@@ -36,6 +37,25 @@ def test_a_change_of_content_time_or_file_is_told_once(tmp_path: Path) -> None:
     renewed.replace(file)
     watch.look()
     assert told == ["first", "second"] * 2
+
+
+def test_a_file_that_is_being_written_is_left_until_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+    told: list[str] = []
+    watch = FileWatch()
+    watch.add(file, lambda: told.append(file.read_text()))
+    watch.look()
+    file.write_text("")
+    # While the look waits to see whether it stays empty.
+    monkeypatch.setattr("api.watch.time.sleep", lambda _: file.write_text("new"))
+    watch.look()
+    assert told == ["old"]
+    monkeypatch.undo()
+    watch.look()
+    assert told == ["old", "new"]
 
 
 def test_a_file_that_is_away_for_a_while_is_told_when_it_is_another_one(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ class PasswordController(AccessController):
         return self._users.generation
 
     async def identify(self, asker: Asker) -> Principal:
-        """Return the user whose password this is."""
+        """Return the user whose password this is, or whom the certificate names without one."""
         if asker.authorization is None:
-            return ANONYMOUS
+            if asker.common_name is None:
+                return ANONYMOUS
+            return Principal.certified(asker.common_name, asker.organizations)
         scheme, encoded = split_credentials(asker.authorization)
         if scheme != "basic":
             raise CredentialsInvalid("only passwords are taken here, by the Basic scheme")

@@ -114,6 +114,11 @@ class Federation:
         reason = f"no rule is for this token: {', '.join(failed) or 'its issuer has none'}"
         raise CredentialsInvalid(reason, user=verified.subject or None)
 
+    def knows(self, workload: Principal) -> bool:
+        """Say whether a rule makes the same of the claims that were kept of a workload."""
+        issuer = workload.claims.get("iss")
+        return any(rule.issuer == issuer and rule.makes(workload) for rule in self._rules)
+
     async def aclose(self) -> None:
         """Let go of all keys and connections."""
         for issuer in self._issuers:

@@ -58,6 +58,9 @@ class WorkloadIdentifier(Protocol):
             AccessUnavailable: it cannot be found out now.
         """
 
+    def knows(self, workload: Principal) -> bool:
+        """Say whether it would be the same if it came with the same claims now."""
+
 
 class Logins:
     """Finds out who somebody is, and later whether they still are.
@@ -132,7 +135,8 @@ class Logins:
         """Return who a token is of, as they are now; the `valid_until` says how long that is known.
 
         Raises:
-            CredentialsInvalid: the robot or user is gone, or has another secret by now.
+            CredentialsInvalid: the robot or user is gone, or has another secret by now; or the
+                workload is not trusted any more, or with other things.
         """
         principal = identity.principal
         if principal.kind == "robot":
@@ -140,12 +144,17 @@ class Logins:
         if identity.bound is None:
             if principal.kind == "anonymous":
                 return replace(identity, principal=ANONYMOUS)
+            if principal.kind == "workload" and not self._knows(principal):
+                raise CredentialsInvalid("no rule is for the workload any more", user=WORKLOAD_USER)
             return identity
         if not _is_same(await self._fingerprint(principal.name), identity.bound):
             raise CredentialsInvalid("the password has changed", user=principal.name)
         return replace(
             identity, principal=replace(principal, valid_until=self._now() + FRESH_SECONDS)
         )
+
+    def _knows(self, workload: Principal) -> bool:
+        return self._workloads is not None and self._workloads.knows(workload)
 
     async def _log_in_robot(self, name: str, secret: str) -> Identity:
         known = await self._robots.look(name)

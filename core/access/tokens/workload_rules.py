@@ -101,6 +101,22 @@ class WorkloadRule:
             valid_until=now + self.lifetime_seconds,
         )
 
+    def makes(self, workload: Principal) -> bool:
+        """Say whether a workload with these claims is called so, and may do that.
+
+        Claims that are lists are not kept, and do not count.
+        """
+        kept = workload.claims
+        if not all(
+            matches_glob(self.claims[name], kept[name]) for name in self.claims.keys() & kept
+        ):
+            return False
+        try:
+            made = self.principal(kept, now=0)
+        except CredentialsInvalid:
+            return False
+        return (made.name, made.grants) == (workload.name, workload.grants)
+
 
 def matches_glob(pattern: str, text: str) -> bool:
     """Say whether `text` is `pattern`, in which each `*` stands for any characters or none.
