@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from core.manifest.schema1 import (
     make_payload,
     plan_image,
 )
+from core.manifest.schema1.from_image import MAX_STEPS
 from core.manifest.schema1.go_json import compact_json, encode_json, split_members
 from core.manifest.schema1.go_time import format_time
 from core.manifest.schema1.to_image import ImageFormat, ImagePlan
@@ -229,6 +231,30 @@ def test_a_history_that_is_no_chain_is_refused(steps: list[dict[str, object]], p
     with pytest.raises(ManifestInvalid) as caught:
         plan(chain(*steps))
     assert str(caught.value.detail["field"]).startswith(f"history[{place}].v1Compatibility")
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", "[" * 100 + "]" * 100, "[" + "[]," * 100_000 + "1]"]
+)
+def test_a_text_that_is_no_sound_json_is_refused(value: str) -> None:
+    text = f'{{"id":"{A}","x":{value}}}'
+    document = json.loads(chain({"id": A}))
+    document["history"] = [{"v1Compatibility": text}]
+    with pytest.raises(ManifestInvalid) as caught:
+        plan(json.dumps(document).encode())
+    assert caught.value.detail["field"] == "history[0].v1Compatibility"
+
+
+def test_an_image_of_absurdly_many_steps_is_refused_before_anything_is_made_of_it() -> None:
+    def config(steps: int) -> bytes:
+        return json.dumps({"rootfs": {}, "history": [{"empty_layer": True}] * steps}).encode()
+
+    payload = make_payload(config(MAX_STEPS), [], name="a", tag="t")
+    assert len(json.loads(payload)["history"]) == MAX_STEPS
+    begin = time.process_time()
+    with pytest.raises(ManifestInvalid, match=f"more than {MAX_STEPS} steps"):
+        make_payload(config(39_000), [], name="a", tag="t")
+    assert time.process_time() - begin < 1
 
 
 def test_json_is_written_as_go_writes_it() -> None:
