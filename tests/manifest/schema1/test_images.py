@@ -215,6 +215,44 @@ def test_what_is_there_twice_in_a_row_counts_once() -> None:
     assert len(config["history"]) == 2
 
 
+def test_a_step_of_history_says_who_made_it_when_and_how() -> None:
+    steps: list[dict[str, object]] = [
+        {"id": C, "parent": B, "author": "me", "container_config": {"Cmd": "one two"}},
+        {"id": B, "parent": A, "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) ADD"]}},
+        {"id": A, "created": "2016-03-01T09:00:00.50Z", "comment": "c", "throwaway": True},
+    ]
+    config = json.loads(plan(chain(*steps)).config([]))
+    assert config["history"] == [
+        {"created": "2016-03-01T09:00:00.5Z", "comment": "c", "empty_layer": True},
+        {"created": "0001-01-01T00:00:00Z", "created_by": "/bin/sh -c #(nop) ADD"},
+        {"created": "0001-01-01T00:00:00Z", "author": "me", "created_by": "one two"},
+    ]
+    assert config["author"] == "me"
+
+
+def test_what_named_an_image_of_schema_1_is_no_part_of_its_configuration() -> None:
+    named: dict[str, object] = {
+        "parent": "",
+        "parent_id": "x",
+        "layer_id": "x",
+        "throwaway": False,
+        "Size": 5,
+    }
+    config = json.loads(plan(chain({"id": A, **named})).config([]))
+    assert config.keys() == {"architecture", "os", "rootfs", "history"}
+    # Of no layer there is no list either, as in what docker writes.
+    assert config["rootfs"] == {"type": "layers"}
+
+
+@pytest.mark.parametrize(("layers", "items"), [(1, 2), (2, 1), (0, 0)])
+def test_without_an_item_of_history_for_each_layer_nothing_is_made(layers: int, items: int) -> None:
+    steps: list[dict[str, object]] = [{"id": A}] * items
+    document = json.loads(chain(*steps))
+    document["fsLayers"] = [{"blobSum": str(Digest.of(b"x"))}] * layers
+    with pytest.raises(ManifestInvalid):
+        plan(json.dumps(document).encode())
+
+
 @pytest.mark.parametrize(
     ("steps", "place"),
     [
@@ -258,8 +296,8 @@ def test_an_image_of_absurdly_many_steps_is_refused_before_anything_is_made_of_i
 
 
 def test_json_is_written_as_go_writes_it() -> None:
-    assert encode_json({"b": ["<&>\u2028\b\f\n\t\\b\x7fü"], "a": None}) == (
-        '{"b":["\\u003c\\u0026\\u003e\\u2028\\u0008\\u000c\\n\\t\\\\b\x7fü"],"a":null}'
+    assert encode_json({"b": ["<&>\u2028\u2029\b\f\n\t\\b\x7fü"], "a": None}) == (
+        '{"b":["\\u003c\\u0026\\u003e\\u2028\\u2029\\u0008\\u000c\\n\\t\\\\b\x7fü"],"a":null}'
     )
     assert compact_json(' { "a b" : [ 1.0 , "\\" <" ] }\n') == '{"a b":[1.0,"\\" \\u003c"]}'
     text = ' {"a" : 1e2 , "b":{"c" : [ ] },"\\u0063":"x"} '
@@ -275,6 +313,7 @@ def test_json_is_written_as_go_writes_it() -> None:
         ("2016-03-01T09:00:00.000Z", "2016-03-01T09:00:00Z"),
         ("2016-03-01T09:00:00.1234567890Z", "2016-03-01T09:00:00.123456789Z"),
         ("2016-03-01T09:00:00.5+00:00", "2016-03-01T09:00:00.5Z"),
+        ("2016-03-01T09:00:00-00:00", "2016-03-01T09:00:00Z"),
         ("2016-03-01T09:00:00-07:30", "2016-03-01T09:00:00-07:30"),
     ],
 )
