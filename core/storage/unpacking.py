@@ -17,6 +17,8 @@ _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz", b"BZh": "bzip2"}
 _PIECE_BYTES = 1024 * 1024
+_INPUT_BYTES = 64 * 1024
+"""Taken at once: what follows a member is copied at its end, and a member may have 20 bytes."""
 
 _MAX_UNPACKED_BYTES = 64 * 1024**3
 """A thousandth of it is enough to push, and unpacking it takes some minutes."""
@@ -60,7 +62,8 @@ class _Reading:
         self._size += len(chunk)
         self._stored.update(chunk)
         if self._packed:
-            self._unpack(chunk)
+            for start in range(0, len(chunk), _INPUT_BYTES):
+                self._unpack(chunk[start : start + _INPUT_BYTES])
         else:
             self._unpacked.update(chunk)
 

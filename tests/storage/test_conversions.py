@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 import zlib
 from collections.abc import Callable
 
@@ -209,6 +210,19 @@ async def test_layers_in_several_members_are_unpacked_whole(repository: Reposito
     config = json.loads(found.payload)["config"]["digest"]
     rootfs = json.loads(await read_layer(repository, Digest.parse(config)))["rootfs"]
     assert rootfs["diff_ids"] == [str(Digest.of(PLAIN))]
+
+
+def test_a_layer_of_many_members_takes_time_in_proportion() -> None:
+    def seconds_for(content: bytes, times: int) -> float:
+        reading = unpacking._Reading()
+        begin = time.process_time()
+        for _ in range(times):
+            reading.update(content)
+        return time.process_time() - begin
+
+    members = gzip.compress(b"", mtime=0) * 3000
+    seconds_for(members, 1)
+    assert seconds_for(members * 16, 1) < 4 * seconds_for(members, 16)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,11 @@ from core.manifest.schema1.go_json import compact_json, encode_json, join_member
 from core.manifest.schema1.go_time import format_time
 from core.manifest.strict_json import check_volume
 
-__all__ = ["EMPTY_LAYER", "EMPTY_LAYER_DIGEST", "make_payload"]
+__all__ = ["EMPTY_LAYER", "EMPTY_LAYER_DIGEST", "MAX_STEPS", "make_payload"]
+
+MAX_STEPS = 2048
+"""In a history. Each becomes 400 bytes, of a few that the image has, and that with every pull;
+docker takes no more than 127 layers."""
 
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 """An archive with nothing in it, in gzip: the layer of a step that changed no files."""
@@ -104,6 +108,8 @@ def _parse(config: bytes) -> _ImageConfig:
 def _check(steps: Sequence[_Step], rootfs: _RootFs, layers: Sequence[Digest]) -> None:
     if not steps:
         raise ManifestInvalid("the configuration of the image has no history", field="history")
+    if len(steps) > MAX_STEPS:
+        raise ManifestInvalid(f"the history has more than {MAX_STEPS} steps", field="history")
     ids = len(rootfs.diff_ids or ())
     if ids != len(layers):
         raise ManifestInvalid(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from core.digest import Digest
 from core.errors import ManifestInvalid
@@ -23,6 +24,7 @@ from core.manifest.schema1.go_json import (
 )
 from core.manifest.schema1.go_time import format_time
 from core.manifest.schema1.old_config import print_again
+from core.manifest.strict_json import check_volume
 
 __all__ = ["ImageFormat", "ImagePlan", "UnpackedLayer", "plan_image"]
 
@@ -164,9 +166,14 @@ def plan_image(document: SignedImage) -> ImagePlan:
 def _read(text: str, place: int) -> _Compatibility:
     field = f"history[{place}].v1Compatibility"
     try:
+        check_volume(from_json(text, allow_inf_nan=False))
         step = _Compatibility.model_validate_json(text)
     except ValidationError as error:
         raise _to_fault(error, field) from None
+    except ManifestInvalid as error:
+        raise ManifestInvalid(error.message, field=field) from None
+    except ValueError as error:
+        raise ManifestInvalid(f"not JSON: {error}", field=field) from None
     if _ID.fullmatch(step.id) is None:
         raise ManifestInvalid("an id is 64 hexadecimal digits", field=f"{field}.id")
     return step

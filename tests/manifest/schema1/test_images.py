@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from core.manifest.schema1 import (
     make_payload,
     plan_image,
 )
+from core.manifest.schema1.from_image import MAX_STEPS
 from core.manifest.schema1.go_json import compact_json, encode_json, split_members
 from core.manifest.schema1.go_time import format_time
 from core.manifest.schema1.to_image import ImageFormat, ImagePlan
@@ -213,6 +215,44 @@ def test_what_is_there_twice_in_a_row_counts_once() -> None:
     assert len(config["history"]) == 2
 
 
+def test_a_step_of_history_says_who_made_it_when_and_how() -> None:
+    steps: list[dict[str, object]] = [
+        {"id": C, "parent": B, "author": "me", "container_config": {"Cmd": "one two"}},
+        {"id": B, "parent": A, "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) ADD"]}},
+        {"id": A, "created": "2016-03-01T09:00:00.50Z", "comment": "c", "throwaway": True},
+    ]
+    config = json.loads(plan(chain(*steps)).config([]))
+    assert config["history"] == [
+        {"created": "2016-03-01T09:00:00.5Z", "comment": "c", "empty_layer": True},
+        {"created": "0001-01-01T00:00:00Z", "created_by": "/bin/sh -c #(nop) ADD"},
+        {"created": "0001-01-01T00:00:00Z", "author": "me", "created_by": "one two"},
+    ]
+    assert config["author"] == "me"
+
+
+def test_what_named_an_image_of_schema_1_is_no_part_of_its_configuration() -> None:
+    named: dict[str, object] = {
+        "parent": "",
+        "parent_id": "x",
+        "layer_id": "x",
+        "throwaway": False,
+        "Size": 5,
+    }
+    config = json.loads(plan(chain({"id": A, **named})).config([]))
+    assert config.keys() == {"architecture", "os", "rootfs", "history"}
+    # Of no layer there is no list either, as in what docker writes.
+    assert config["rootfs"] == {"type": "layers"}
+
+
+@pytest.mark.parametrize(("layers", "items"), [(1, 2), (2, 1), (0, 0)])
+def test_without_an_item_of_history_for_each_layer_nothing_is_made(layers: int, items: int) -> None:
+    steps: list[dict[str, object]] = [{"id": A}] * items
+    document = json.loads(chain(*steps))
+    document["fsLayers"] = [{"blobSum": str(Digest.of(b"x"))}] * layers
+    with pytest.raises(ManifestInvalid):
+        plan(json.dumps(document).encode())
+
+
 @pytest.mark.parametrize(
     ("steps", "place"),
     [
@@ -231,9 +271,33 @@ def test_a_history_that_is_no_chain_is_refused(steps: list[dict[str, object]], p
     assert str(caught.value.detail["field"]).startswith(f"history[{place}].v1Compatibility")
 
 
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", "[" * 100 + "]" * 100, "[" + "[]," * 100_000 + "1]"]
+)
+def test_a_text_that_is_no_sound_json_is_refused(value: str) -> None:
+    text = f'{{"id":"{A}","x":{value}}}'
+    document = json.loads(chain({"id": A}))
+    document["history"] = [{"v1Compatibility": text}]
+    with pytest.raises(ManifestInvalid) as caught:
+        plan(json.dumps(document).encode())
+    assert caught.value.detail["field"] == "history[0].v1Compatibility"
+
+
+def test_an_image_of_absurdly_many_steps_is_refused_before_anything_is_made_of_it() -> None:
+    def config(steps: int) -> bytes:
+        return json.dumps({"rootfs": {}, "history": [{"empty_layer": True}] * steps}).encode()
+
+    payload = make_payload(config(MAX_STEPS), [], name="a", tag="t")
+    assert len(json.loads(payload)["history"]) == MAX_STEPS
+    begin = time.process_time()
+    with pytest.raises(ManifestInvalid, match=f"more than {MAX_STEPS} steps"):
+        make_payload(config(39_000), [], name="a", tag="t")
+    assert time.process_time() - begin < 1
+
+
 def test_json_is_written_as_go_writes_it() -> None:
-    assert encode_json({"b": ["<&>\u2028\b\f\n\t\\b\x7fü"], "a": None}) == (
-        '{"b":["\\u003c\\u0026\\u003e\\u2028\\u0008\\u000c\\n\\t\\\\b\x7fü"],"a":null}'
+    assert encode_json({"b": ["<&>\u2028\u2029\b\f\n\t\\b\x7fü"], "a": None}) == (
+        '{"b":["\\u003c\\u0026\\u003e\\u2028\\u2029\\u0008\\u000c\\n\\t\\\\b\x7fü"],"a":null}'
     )
     assert compact_json(' { "a b" : [ 1.0 , "\\" <" ] }\n') == '{"a b":[1.0,"\\" \\u003c"]}'
     text = ' {"a" : 1e2 , "b":{"c" : [ ] },"\\u0063":"x"} '
@@ -249,6 +313,7 @@ def test_json_is_written_as_go_writes_it() -> None:
         ("2016-03-01T09:00:00.000Z", "2016-03-01T09:00:00Z"),
         ("2016-03-01T09:00:00.1234567890Z", "2016-03-01T09:00:00.123456789Z"),
         ("2016-03-01T09:00:00.5+00:00", "2016-03-01T09:00:00.5Z"),
+        ("2016-03-01T09:00:00-00:00", "2016-03-01T09:00:00Z"),
         ("2016-03-01T09:00:00-07:30", "2016-03-01T09:00:00-07:30"),
     ],
 )

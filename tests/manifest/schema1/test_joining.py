@@ -3,7 +3,7 @@
 import pytest
 
 from core.manifest.schema1 import PrivateKey, join, split
-from tests.manifest.schema1.signing import ES, image, sign
+from tests.manifest.schema1.signing import ES, RS, Key, image, sign
 
 __all__: list[str] = []
 
@@ -38,3 +38,18 @@ def test_what_is_not_taken_for_an_indent_makes_compact_signatures(payload: bytes
     assert document.endswith(b"}]}")
     assert split(document).payload == payload
     assert list(split(document).faults()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [(ES, "ES256"), (Key("EC", 384), "ES384"), (Key("EC", 512), "ES512"), (RS, "RS256")],
+)
+def test_the_registry_signs_as_libtrust_does_with_such_a_key(key: Key, algorithm: str) -> None:
+    payload = image()
+    for content in (payload, payload + b"\n \t"):
+        signature = PrivateKey(key.private).sign(content)
+        assert signature.algorithm == algorithm
+        assert signature.format_tail == content[len(payload) - 2 :]
+        assert signature.key.key_id == key.kid
+        assert signature.entry()["header"] == {"jwk": key.jwk, "alg": algorithm}
+        signature.check(content, "signature")

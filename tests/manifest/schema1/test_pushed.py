@@ -48,6 +48,14 @@ def test_of_a_document_that_was_changed_what_it_shows_is_looked_through() -> Non
     assert {type(one) for one in faults} == {ManifestUnverified, NameInvalid}
 
 
+def test_what_is_not_signed_is_a_fault() -> None:
+    good = sign(image())
+    [fault] = read(good[:-1] + b',"evil":1}').faults
+    assert (type(fault), fault.detail["field"]) == (ManifestUnverified, "evil")
+    with pytest.raises(ManifestInvalid):
+        read(good[:-1] + b',"tag":"1.0"}')
+
+
 def test_a_deep_indent_is_refused() -> None:
     assert not read(sign(image(64))).faults
     [fault] = read(sign(image(65))).faults
