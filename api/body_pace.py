@@ -62,4 +62,4 @@ class BodyPace:
 
     def fault(self) -> BodyTooSlow:
         """Return what to raise for a client that is behind."""
-        return BodyTooSlow(seconds=int(self._waited), received_bytes=self._received)
+        return BodyTooSlow(seconds=round(self._waited), received_bytes=self._received)

@@ -71,12 +71,15 @@ class IncomingBody(AsyncIterator[bytes]):
 
     async def _next_in_pace(self, pace: BodyPace) -> bytes | memoryview:
         began_at = monotonic()
+        patience = pace.patience(self._timeout_seconds)
         try:
-            with fail_after(pace.patience(self._timeout_seconds)):
+            with fail_after(patience):
                 chunk = self._take(await self._receive())
         except TimeoutError:
             pace.add(0, monotonic() - began_at)
-            raise (pace.fault() if pace.is_behind() else self._overdue()) from None
+            # Timers may end a moment early, when the pace seems to have some time left.
+            was_silent = patience == self._timeout_seconds and not pace.is_behind()
+            raise (self._overdue() if was_silent else pace.fault()) from None
         pace.add(len(chunk), monotonic() - began_at)
         if not self._ended and pace.is_behind():
             raise pace.fault()

@@ -108,7 +108,7 @@ def test_a_blob_that_trickles_in_is_cut_in_time_and_what_came_is_kept(
     error = json.loads(body)["errors"][0]
     assert error["code"] == "REQUEST_TIMEOUT"
     assert MAX_SECONDS * 0.8 < seconds < MAX_SECONDS + 4
-    assert error["detail"]["seconds"] == MAX_SECONDS
+    assert MAX_SECONDS <= error["detail"]["seconds"] <= seconds + 1
     received = strict.get(location.partition("?")[0]).headers["range"]
     assert int(received.removeprefix("0-")) >= error["detail"]["received_bytes"] - 1 > 0
 

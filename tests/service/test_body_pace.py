@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from anyio import sleep_forever
 from starlette.requests import Request
 
 from api import body_pace
@@ -14,7 +15,7 @@ from api.errors import BodyOverdue, BodyTooSlow
 from api.request_body import EXTENSION
 from api.settings_groups import UploadsSettings
 from api.streaming import IncomingBlocks, receive_body
-from tests.service.in_thread import LOOPS, Receive, Scope, Send, serving_in_thread
+from tests.service.in_thread import LOOPS, Message, Receive, Scope, Send, serving_in_thread
 from tests.service.running import read_answer
 
 __all__: list[str] = []
@@ -46,6 +47,20 @@ def test_a_body_may_take_so_long_and_no_longer_however_fast_it_comes() -> None:
 def test_a_very_slow_body_is_refused_unless_told_otherwise() -> None:
     assert BodyPace.of(UploadsSettings()) is not None
     assert BodyPace.of(UploadsSettings(min_bytes_per_second=0)) is None
+
+
+async def test_time_that_is_up_is_never_told_as_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> Message:
+        await sleep_forever()
+        return {}
+
+    scope = {"type": "http", "headers": []}
+    pace = BodyPace(max_seconds=0.05, min_bytes_per_second=0)
+    body = receive_body(Request(scope, receive), 5, BodyLimits(pace=pace))
+    # Timers go by another clock than this one, and may end a moment early.
+    monkeypatch.setattr("api.streaming.monotonic", lambda: 0.0)
+    with pytest.raises(BodyTooSlow):
+        await anext(body)
 
 
 async def _application(scope: Scope, receive: Receive, send: Send) -> None:
