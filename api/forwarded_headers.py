@@ -27,6 +27,10 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _PORT_MAX = 65535
+_MAX_HOPS = 32
+"""More proxies than stand anywhere in a row. What was said before them takes time and is not read:
+it comes from the client, who may say it thousands of times."""
+
 _NAME_LENGTH_MAX = 255
 
 # RFC 9110 calls it a token.
@@ -158,7 +162,7 @@ def parse_forwarded(text: str) -> list[Hop] | None:
             continue
         position = _skip_blank(text, position + 1)
     hops = []
-    for element in filter(None, elements):
+    for element in list(filter(None, elements))[-_MAX_HOPS:]:
         client = None
         if "for" in element:
             client = parse_node(element["for"])
@@ -194,19 +198,20 @@ def parse_x_forwarded(
         ports: X-Forwarded-Port, for a host that tells none.
         asked_host: the Host header, to which a lone X-Forwarded-Port belongs.
     """
-    nodes = [parse_node(entry) for entry in _split(clients)]
-    if None in nodes:
-        return None
-    count = max(len(nodes), 1)
-    aligned_ports = _align(_split(ports), count)
-    hops = []
-    for node, scheme_text, host_text, port in zip(
-        nodes or [None],
+    named = _split(clients)
+    count = max(len(named), 1)
+    entries = zip(
+        named or [""],
         _align(_split(schemes), count),
         _align(_split(hosts), count),
-        aligned_ports,
+        _align(_split(ports), count),
         strict=True,
-    ):
+    )
+    hops = []
+    for name, scheme_text, host_text, port in list(entries)[-_MAX_HOPS:]:
+        node = parse_node(name) if name else None
+        if name and node is None:
+            return None
         scheme = _parse_scheme(scheme_text)
         host = parse_host(host_text)
         if host is None and port and not host_text and asked_host is not None:

@@ -19,6 +19,9 @@ __all__ = ["configure_logging", "write_audit_line", "write_lines"]
 # Made once: `json.dumps` makes an encoder for each call that has options.
 _ENCODER = json.JSONEncoder(default=repr)
 _PROCESSORS: list[Processor] = []
+_OURS = frozenset({"event", "exception", "stack"})
+"""Fields of several lines, which no client has a say in."""
+
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
@@ -95,12 +98,26 @@ def _add_request_id(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
 
 def _rendering(settings: LogSettings) -> list[Processor]:
     if settings.format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [_escape_unprintable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     return [
         structlog.processors.format_exc_info,
         _lead_with_event,
         _render_json,
     ]
+
+
+def _escape_unprintable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """Show as escapes what a client sent and a terminal would obey, such as a User-Agent."""
+    return {
+        name: "".join(map(_shown, value))
+        if isinstance(value, str) and name not in _OURS and not value.isprintable()
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def _lead_with_event(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:

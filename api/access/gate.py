@@ -129,7 +129,8 @@ class Gate:
         else:
             for action in needs.rules:
                 self.require_rule(scope, principal, action, repository, wanted)
-        self.require_scope(scope, principal, wanted)
+        least = () if is_nameless else needs.least(repository)
+        self.require_scope(scope, principal, wanted, least)
         if is_nameless:
             # It leads nowhere, and may be as long as a request.
             return
@@ -170,14 +171,28 @@ class Gate:
         reason = f"{principal.subject} may not {action} in {repository}"
         raise AccessDenied(reason, repository=repository)
 
-    def require_scope(self, scope: Scope, principal: Principal, wanted: Sequence[Access]) -> None:
-        """Return if the token at hand, if there is one, is good for all that is wanted.
+    def require_scope(
+        self,
+        scope: Scope,
+        principal: Principal,
+        wanted: Sequence[Access],
+        least: Sequence[Access] | None = None,
+    ) -> None:
+        """Return if the token at hand, if there is one, is good for all that it has to be.
+
+        Args:
+            scope: of the request.
+            principal: whose token it is.
+            wanted: what another one is to be asked for.
+            least: what it has to be good for; all that is wanted if it is not told.
 
         Raises:
             AuthenticationRequired: it is not; another one may be.
         """
         given = principal.scope
-        if given is None or all(any(one.allows(access) for one in given) for access in wanted):
+        if least is None:
+            least = wanted
+        if given is None or all(any(one.allows(access) for one in given) for access in least):
             return
         raise self.unproven(
             scope,

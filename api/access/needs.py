@@ -46,10 +46,20 @@ class Needs:
     rules: tuple[str, ...] = ()
 
     def wanted(self, repository: str) -> tuple[Access, ...]:
-        """Return what a token must be good for."""
+        """Return what a token is to be asked for."""
         if self.kind == "repository":
             return (Access.repository(repository, *self.actions),)
         return (CATALOG,) if self.kind == "catalog" else ()
+
+    def least(self, repository: str) -> tuple[Access, ...]:
+        """Return what a token must be good for.
+
+        Rules may be finer than what clients know to ask for: who may only list tags gets a token
+        for that, though it was asked for to pull.
+        """
+        if self.kind == "repository" and self.rules != self.actions:
+            return (Access.repository(repository, *self.rules),)
+        return self.wanted(repository)
 
 
 def needs(

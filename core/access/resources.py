@@ -59,12 +59,11 @@ class Access:
         return cls("repository", name, actions)
 
     def allows(self, wanted: "Access") -> bool:
-        """Say whether all that is wanted is within this; `*` stands for every action."""
-        return (
-            self.type == wanted.type
-            and self.name == wanted.name
-            and ("*" in self.actions or set(wanted.actions) <= set(self.actions))
-        )
+        """Say whether all that is wanted is within this, or comes with it; `*` is every action."""
+        if (self.type, self.name) != (wanted.type, wanted.name):
+            return False
+        own = frozenset(self.actions)
+        return all(covers(own, action) for action in wanted.actions)
 
     def __str__(self) -> str:
         return f"{self.type}:{self.name}:{','.join(self.actions)}"

@@ -16,6 +16,7 @@ from tests.access.guarded import (
     IMAGE_TYPE,
     MANIFEST,
     MANIFEST_DIGEST,
+    RULES,
     Client,
     Registry,
     error_of,
@@ -197,3 +198,24 @@ async def test_push_without_tag_pushes_by_digest_alone(tmp_path: Path) -> None:
             headers={"Content-Type": IMAGE_TYPE},
         )
         assert error_of(answer) == (403, "DENIED")
+
+
+async def test_who_may_only_list_tags_gets_a_token_that_is_good_for_that(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, RULES, access={"controller": "moorage"})
+    async with (
+        guarded(settings) as registry,
+        registry.client("ann") as ann,
+        registry.client("bob") as bob,
+        registry.client() as bearer,
+    ):
+        assert (await push_image(ann, "names/app")).status_code == 201
+        # Clients ask for what the challenge says.
+        refused = await bearer.get("/v2/names/app/tags/list")
+        assert 'scope="repository:names/app:pull"' in refused.headers["www-authenticate"]
+        given = await bob.get("/token", params={"scope": "repository:names/app:pull"})
+        assert given.json()["scope"] == "repository:names/app:list"
+        headers = {"Authorization": f"Bearer {given.json()['token']}"}
+        listed = await bearer.get("/v2/names/app/tags/list", headers=headers)
+        assert listed.json()["tags"] == ["1"]
+        assert (await bearer.get("/v2/names/app/manifests/1", headers=headers)).status_code == 403
+        assert (await bearer.get("/v2/names/other/tags/list", headers=headers)).status_code == 401

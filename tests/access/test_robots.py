@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -145,6 +146,28 @@ async def test_a_robots_tokens_end_on_another_node_within_a_second_of_its_end(
         await there.bearer(token)
     with pytest.raises(CredentialsInvalid):
         await there.token("robot+ci", secret)
+
+
+async def test_a_guess_at_a_robot_asks_the_store_as_often_as_one_at_nobody(
+    driver: StorageDriver, clock: Clock
+) -> None:
+    store = FaultyDriver(driver)
+    node = Node(store, clock)
+    _, secret = await node.robots.add("ci", [TEAM])
+
+    async def asked(name: str, secret: str = "wrong") -> int:
+        store.calls.clear()
+        with suppress(CredentialsInvalid):
+            await node.server.service.log_in(f"robot+{name}", secret, None)
+        return len(store.calls)
+
+    assert await asked("nobody") == 1
+    assert await asked("ci") == 1
+    # As long as it is known, whether it has logged in or was guessed at.
+    assert await asked("ci") == 1
+    assert await asked("ci", secret) == 0
+    clock.now += 1
+    assert await asked("ci") == 1
 
 
 async def test_another_robot_of_the_same_name_does_not_revive_tokens(

@@ -123,3 +123,16 @@ def test_access_lines_can_be_switched_off_while_ids_stay(
         quiet.wait_for_log("inside", request_id="still")
         assert quiet.stop() == 0
         assert not [line for line in quiet.log_lines() if line["event"] == "request"]
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_sent_to_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("console")
+    with running_service(folder, MOORAGE_LOG__FORMAT="console") as service:
+        agent = b"User-Agent: caf\xe9\x9b2J\x85forged\r\n"
+        service.ask(b"GET / HTTP/1.1\r\nHost: t\r\n" + agent + b"\r\n")
+        assert service.stop() == 0
+    said = service.log_file.read_text()
+    assert r"café\x9b2J\x85forged" in said
+    assert not {"\x9b", "\x85"} & set(said)

@@ -1,6 +1,7 @@
 """What the headers of proxies mean, and that nothing in them can do harm."""
 
 import re
+import time
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -221,6 +222,23 @@ def test_a_port_of_its_own_belongs_to_a_host_without_one(
 @pytest.mark.parametrize("text", ["192.0.2.1, a.example", "192.0.2.1 10.0.0.1", "x"])
 def test_malformed_clients_say_nothing_at_all(text: str) -> None:
     assert parse_x_forwarded(text, "https", "a.example") is None
+
+
+def test_what_a_client_says_thousands_of_times_is_not_read_so_often() -> None:
+    last = Node(name="192.0.2.1", address=ip_address("192.0.2.1"))
+    started = time.process_time()
+    hops = parse_x_forwarded(f"{'1,' * 30_000}192.0.2.1", f"{'http,' * 30_000}https", None)
+    # The one before it cannot be read.
+    assert hops is None
+    hops = parse_x_forwarded(f"{'!,' * 100}{'203.0.113.5,' * 40}192.0.2.1", "https")
+    assert hops is not None
+    assert hops[-1] == Hop(client=last, scheme="https")
+    assert len(hops) < 40
+    hops = parse_forwarded(f"{'for=203.0.113.5,' * 5_000}for=192.0.2.1")
+    assert hops is not None
+    assert hops[-1] == Hop(client=last)
+    assert len(hops) < 40
+    assert time.process_time() - started < 0.3
 
 
 def test_the_client_is_the_nearest_one_that_is_no_trusted_proxy() -> None:

@@ -157,6 +157,11 @@ class Robots:
         ends_at = robot.expires_at
         return robot, until if ends_at is None else min(until, ends_at.timestamp())
 
+    def keeps(self, name: str) -> bool:
+        """Say whether `look` would answer from what is known already."""
+        known = self._known.get(name)
+        return known is not None and 0 <= self._now() - known[1] < FRESH_SECONDS
+
     async def look_again(self, name: str) -> tuple[Robot, float] | None:
         """Do the same, and believe nothing that was known before."""
         self._known.pop(name, None)

@@ -157,9 +157,11 @@ class Logins:
         return self._workloads is not None and self._workloads.knows(workload)
 
     async def _log_in_robot(self, name: str, secret: str) -> Identity:
+        is_kept = self._robots.keeps(name)
         known = await self._robots.look(name)
-        if known is not None and not known[0].has_secret(secret):
-            # It may have got this secret on another node just now.
+        if is_kept and (known is None or not known[0].has_secret(secret)):
+            # It may have got this secret on another node just now. One that was looked for in the
+            # store has not: a second look would tell by its time that there is such a robot.
             known = await self._robots.look_again(name)
         if known is None or not known[0].has_secret(secret):
             raise CredentialsInvalid("unknown robot or wrong secret", user=f"robot+{name}")

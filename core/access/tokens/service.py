@@ -174,28 +174,35 @@ class TokenService:
 def limit_access(
     principal: Principal, wanted: Sequence[Access], allowed: Rules
 ) -> tuple[Access, ...]:
-    """Return what of `wanted` both the rules and the grants of the principal allow."""
+    """Return what of `wanted` both the rules and the grants of the principal allow.
+
+    Who may list tags and not pull is given that in its place: clients ask for nothing so fine.
+    """
     found = []
     for access in wanted:
         actions = access.actions
-        if access.type == "repository":
-            if "*" in actions:
-                actions = _TOKEN_ACTIONS
-            if principal.grants is not None:
-                grants = principal.grants
-                actions = tuple(
-                    action
-                    for action in actions
-                    if any(grant.allows(action, access.name) for grant in grants)
-                )
-        asked = replace(access, actions=actions)
-        answer = allowed(principal, asked) if actions else None
-        if answer is not None:
-            # Whatever the rules say, nobody is given what was not asked for.
-            given = tuple(action for action in asked.actions if _has(answer, action))
-            if given:
-                found.append(replace(access, actions=given))
+        if access.type == "repository" and "*" in actions:
+            actions = _TOKEN_ACTIONS
+        given = _limit(principal, replace(access, actions=actions), allowed)
+        if access.type == "repository" and "pull" in actions and "pull" not in given:
+            given = (*given, *_limit(principal, replace(access, actions=("list",)), allowed))
+        if given:
+            found.append(replace(access, actions=tuple(dict.fromkeys(given))))
     return tuple(found)
+
+
+def _limit(principal: Principal, asked: Access, allowed: Rules) -> tuple[str, ...]:
+    grants = principal.grants
+    if asked.type == "repository" and grants is not None:
+        granted = tuple(
+            action
+            for action in asked.actions
+            if any(grant.allows(action, asked.name) for grant in grants)
+        )
+        asked = replace(asked, actions=granted)
+    answer = allowed(principal, asked) if asked.actions else None
+    # Whatever the rules say, nobody is given what was not asked for.
+    return () if answer is None else tuple(a for a in asked.actions if _has(answer, a))
 
 
 def _has(access: Access, action: str) -> bool:
