@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from anyio import create_task_group
+from anyio.lowlevel import checkpoint
 
 from core.digest import SHA512, Digest
 from core.drivers import StorageDriver, create_driver
@@ -34,6 +35,7 @@ from core.storage import (
     unpacking,
 )
 from core.storage.copying import CopyTally, StoreCopier
+from tests.faulty import Call, FaultyDriver
 from tests.manifest.schema1.signing import image, sign
 from tests.storage.pushing import all_files, push_blob, read_layer
 
@@ -181,6 +183,25 @@ async def test_a_conversion_is_made_once(driver: StorageDriver, repository: Repo
     assert await all_files(driver) == before
 
 
+async def test_of_those_who_want_a_conversion_at_once_one_reads_each_layer_once(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    signed = await push_signed(repository, PACKED, OTHER, PACKED)
+    layer = paths.blob_data(Digest.of(PACKED))
+    reads: list[Call] = []
+
+    async def count(call: Call) -> None:
+        if call.path == layer and call.method == "open_reader" and call.moment == "before":
+            reads.append(call)
+            await checkpoint()
+
+    counted = Registry(FaultyDriver(driver, count), schema1="convert").repository(NAME)
+    async with create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(conversions(counted).to_image, signed, "oci")
+    assert len(reads) == 1
+
+
 async def test_a_conversion_that_was_collected_does_not_keep_a_copy_from_its_end(
     driver: StorageDriver, repository: Repository
 ) -> None:
@@ -312,6 +333,46 @@ async def test_of_a_list_the_image_for_linux_on_amd64_is_taken(repository: Repos
     index = await push_document(repository, document)
     with pytest.raises(ManifestUnknown):
         await conversions(repository).to_schema1(index, V1)
+
+
+def list_of(media_type: str, child: StoredManifest, size: int) -> dict[str, object]:
+    """An index with one child, for Linux on amd64."""
+    platform = {"os": "linux", "architecture": "amd64"}
+    entry = {"mediaType": media_type, "digest": str(child.digest), "size": size}
+    return {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [{**entry, "platform": platform}],
+    }
+
+
+async def test_an_image_of_schema_1_in_a_list_is_taken_as_it_is(repository: Repository) -> None:
+    signed = await push_signed(repository, PACKED)
+    size = len(split(signed.payload).payload)
+    index = await push_document(repository, list_of(DOCKER_MANIFEST_V1_SIGNED, signed, size))
+    assert await conversions(repository).to_schema1(index, V1) == signed
+
+
+async def test_a_list_in_a_list_is_no_image(repository: Repository) -> None:
+    stored = await push_image(repository, PACKED)
+    inner = await push_document(repository, list_of(OCI_MANIFEST, stored, len(stored.payload)))
+    outer = await push_document(repository, list_of(OCI_INDEX, inner, len(inner.payload)))
+    with pytest.raises(ManifestInvalid):
+        await conversions(repository).to_schema1(outer, V1)
+
+
+async def test_a_configuration_that_is_too_large_is_not_read(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    stored = await push_image(repository, PACKED, padding="x" * 4 * 1024 * 1024)
+    config = Digest.parse(json.loads(stored.payload)["config"]["digest"])
+
+    async def refuse(call: Call) -> None:
+        assert call.path != paths.blob_data(config) or call.method == "stat"
+
+    reading = Registry(FaultyDriver(driver, refuse), schema1="convert").repository(NAME)
+    with pytest.raises(ManifestInvalid, match="too large"):
+        await conversions(reading).to_schema1(stored, V1)
 
 
 def _artifact(document: dict[str, object]) -> None:
