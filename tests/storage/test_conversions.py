@@ -1,7 +1,6 @@
 """Images from and to schema 1: what clients get, and what of it is kept."""
 
 import gzip
-import hashlib
 import io
 import json
 import tarfile
@@ -13,7 +12,7 @@ import pytest
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
-from core.digest import SHA512, Digest
+from core.digest import SHA512, Digest, get_algorithm
 from core.drivers import StorageDriver, create_driver
 from core.errors import ManifestInvalid, ManifestUnknown
 from core.manifest import (
@@ -93,6 +92,14 @@ async def push_signed(repository: Repository, *layers: bytes) -> StoredManifest:
         for place, layer in enumerate(layers)
     ]
     members = {"fsLayers": [{"blobSum": str(one)} for one in sums], "history": history}
+    manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
+    await repository.manifests.put_signed(manifest, [V1])
+    return await repository.manifests.get(V1)
+
+
+async def push_layer(repository: Repository, digest: Digest) -> StoredManifest:
+    """Push a signed image of one layer that is there already."""
+    members = {"fsLayers": [{"blobSum": str(digest)}], "history": [step(1)]}
     manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
     await repository.manifests.put_signed(manifest, [V1])
     return await repository.manifests.get(V1)
@@ -272,15 +279,24 @@ async def test_a_layer_that_unpacks_to_too_much_is_refused(
     await conversions(repository).to_image(signed, "oci")
 
 
+@pytest.mark.parametrize("name", ["sha256", "sha512", "tarsum.v1+sha256"])
 async def test_a_layer_that_is_damaged_is_not_made_part_of_another_image(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, name: str
 ) -> None:
-    signed = await push_signed(repository, PLAIN)
-    digest = Digest.of(PLAIN)
-    path = f"/docker/registry/v2/blobs/sha256/{digest.encoded[:2]}/{digest.encoded}/data"
-    await driver.put(path, PLAIN[:-1] + b"x")
-    with pytest.raises(ManifestInvalid):
-        await conversions(repository).to_image(signed, "oci")
+    digest = Digest.of(PLAIN, get_algorithm(name))
+    # As a registry of the time stored it, if it is named by its archive.
+    await driver.put(paths.blob_data(digest), PLAIN)
+    await driver.put(paths.layer_link(NAME, digest), str(digest).encode())
+    signed = await push_layer(repository, digest)
+    place = PLAIN.index(bytes(1024))
+    for damaged in (PLAIN[:place] + b"x" + PLAIN[place + 1 :], PLAIN[: place + 1]):
+        await driver.put(paths.blob_data(digest), damaged)
+        before = await all_files(driver)
+        with pytest.raises(ManifestInvalid, match=r"damaged|early"):
+            await conversions(repository).to_image(signed, "oci")
+        assert await all_files(driver) == before
+    await driver.put(paths.blob_data(digest), PLAIN)
+    await conversions(repository).to_image(signed, "oci")
 
 
 async def test_an_image_becomes_a_signed_one_with_its_own_digest(
@@ -403,10 +419,7 @@ async def test_what_schema_1_has_no_form_for_is_refused(
 
 async def test_a_layer_of_another_algorithm_keeps_its_name(repository: Repository) -> None:
     digest = await push_blob(repository, PACKED, SHA512)
-    members = {"fsLayers": [{"blobSum": str(digest)}], "history": [step(1)]}
-    manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
-    await repository.manifests.put_signed(manifest, [V1])
-    found = await conversions(repository).to_image(await repository.manifests.get(V1), "oci")
+    found = await conversions(repository).to_image(await push_layer(repository, digest), "oci")
     assert json.loads(found.payload)["layers"][0]["digest"] == str(digest)
 
 
@@ -414,16 +427,13 @@ async def test_a_layer_named_by_its_archive_gets_a_name_by_its_bytes(
     driver: StorageDriver, repository: Repository
 ) -> None:
     # As a registry of the time stored it.
-    tarsum = Digest.parse(f"tarsum.v1+sha256:{hashlib.sha256(b'x').hexdigest()}")
+    tarsum = Digest.of(PLAIN, get_algorithm("tarsum.v1+sha256"))
     root = "/docker/registry/v2"
     place = f"tarsum/v1/sha256/{tarsum.encoded[:2]}/{tarsum.encoded}"
     await driver.put(f"{root}/blobs/{place}/data", PLAIN)
     link = f"tarsum/v1/sha256/{tarsum.encoded}/link"
     await driver.put(f"{root}/repositories/{NAME}/_layers/{link}", str(tarsum).encode())
-    members = {"fsLayers": [{"blobSum": str(tarsum)}], "history": [step(1)]}
-    manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
-    await repository.manifests.put_signed(manifest, [V1])
-    found = await conversions(repository).to_image(await repository.manifests.get(V1), "oci")
+    found = await conversions(repository).to_image(await push_layer(repository, tarsum), "oci")
     [layer] = json.loads(found.payload)["layers"]
     assert layer["digest"] == str(Digest.of(PLAIN))
     assert await read_layer(repository, Digest.of(PLAIN)) == PLAIN
