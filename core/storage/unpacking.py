@@ -6,8 +6,8 @@ from contextlib import aclosing
 
 from anyio import to_thread
 
-from core.digest import SHA256, Digest
-from core.errors import ManifestInvalid
+from core.digest import SHA256, Algorithm, Digest, Digester
+from core.errors import ArchiveTruncated, DigestMismatch, ManifestInvalid
 from core.manifest.schema1 import UnpackedLayer
 from core.storage.layer import Layer
 
@@ -33,20 +33,19 @@ async def unpack(layer: Layer) -> UnpackedLayer:
         ManifestInvalid: it is packed in another way, is damaged, or ends too early.
         DriverError: the store did not give it.
     """
-    reading = _Reading()
+    reading = _Reading(layer.identity.algorithm)
     async with layer.open() as reader, aclosing(reader.chunks()) as chunks:
         async for chunk in chunks:
             await to_thread.run_sync(reading.update, chunk)
-    return reading.finish(layer)
+    return await to_thread.run_sync(reading.finish, layer)
 
 
 class _Reading:
-    """Both hashes of a layer, as far as it has come."""
+    """Both digests of a layer, as far as it has come: as it is stored, and unpacked."""
 
-    def __init__(self) -> None:
-        self._size = 0
+    def __init__(self, algorithm: Algorithm = SHA256) -> None:
         self._unpacked_size = 0
-        self._stored = hashlib.sha256()
+        self._stored = Digester(algorithm)
         self._unpacked = hashlib.sha256()
         self._packed: bool | None = None
 
@@ -59,7 +58,6 @@ class _Reading:
             for magic, name in _OTHERS.items():
                 if chunk.startswith(magic):
                     raise ManifestInvalid(f"a layer is packed with {name}, which is not converted")
-        self._size += len(chunk)
         self._stored.update(chunk)
         if self._packed:
             for start in range(0, len(chunk), _INPUT_BYTES):
@@ -68,14 +66,16 @@ class _Reading:
             self._unpacked.update(chunk)
 
     def finish(self, layer: Layer) -> UnpackedLayer:
-        if self._size != layer.size or self._member is not None:
+        size = self._stored.size
+        if size != layer.size or self._member is not None:
             raise ManifestInvalid(f"layer {layer.digest} ends too early")
-        stored = Digest(SHA256, self._stored.hexdigest())
-        if layer.identity.algorithm is SHA256 and layer.identity != stored:
-            raise ManifestInvalid(f"layer {layer.digest} is damaged")
+        try:
+            stored = self._stored.check(layer.identity)
+        except (DigestMismatch, ArchiveTruncated):
+            raise ManifestInvalid(f"layer {layer.digest} is damaged") from None
         return UnpackedLayer(
             digest=layer.digest if layer.digest.algorithm.names_bytes else stored,
-            size=self._size,
+            size=size,
             diff_id=Digest(SHA256, self._unpacked.hexdigest()),
             packed=bool(self._packed),
         )

@@ -1,7 +1,6 @@
 """Images from and to schema 1: what clients get, and what of it is kept."""
 
 import gzip
-import hashlib
 import io
 import json
 import tarfile
@@ -11,8 +10,9 @@ from collections.abc import Callable
 
 import pytest
 from anyio import create_task_group
+from anyio.lowlevel import checkpoint
 
-from core.digest import SHA512, Digest
+from core.digest import SHA512, Digest, get_algorithm
 from core.drivers import StorageDriver, create_driver
 from core.errors import ManifestInvalid, ManifestUnknown
 from core.manifest import (
@@ -34,6 +34,7 @@ from core.storage import (
     unpacking,
 )
 from core.storage.copying import CopyTally, StoreCopier
+from tests.faulty import Call, FaultyDriver
 from tests.manifest.schema1.signing import image, sign
 from tests.storage.pushing import all_files, push_blob, read_layer
 
@@ -91,6 +92,14 @@ async def push_signed(repository: Repository, *layers: bytes) -> StoredManifest:
         for place, layer in enumerate(layers)
     ]
     members = {"fsLayers": [{"blobSum": str(one)} for one in sums], "history": history}
+    manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
+    await repository.manifests.put_signed(manifest, [V1])
+    return await repository.manifests.get(V1)
+
+
+async def push_layer(repository: Repository, digest: Digest) -> StoredManifest:
+    """Push a signed image of one layer that is there already."""
+    members = {"fsLayers": [{"blobSum": str(digest)}], "history": [step(1)]}
     manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
     await repository.manifests.put_signed(manifest, [V1])
     return await repository.manifests.get(V1)
@@ -181,6 +190,25 @@ async def test_a_conversion_is_made_once(driver: StorageDriver, repository: Repo
     assert await all_files(driver) == before
 
 
+async def test_of_those_who_want_a_conversion_at_once_one_reads_each_layer_once(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    signed = await push_signed(repository, PACKED, OTHER, PACKED)
+    layer = paths.blob_data(Digest.of(PACKED))
+    reads: list[Call] = []
+
+    async def count(call: Call) -> None:
+        if call.path == layer and call.method == "open_reader" and call.moment == "before":
+            reads.append(call)
+            await checkpoint()
+
+    counted = Registry(FaultyDriver(driver, count), schema1="convert").repository(NAME)
+    async with create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(conversions(counted).to_image, signed, "oci")
+    assert len(reads) == 1
+
+
 async def test_a_conversion_that_was_collected_does_not_keep_a_copy_from_its_end(
     driver: StorageDriver, repository: Repository
 ) -> None:
@@ -251,15 +279,24 @@ async def test_a_layer_that_unpacks_to_too_much_is_refused(
     await conversions(repository).to_image(signed, "oci")
 
 
+@pytest.mark.parametrize("name", ["sha256", "sha512", "tarsum.v1+sha256"])
 async def test_a_layer_that_is_damaged_is_not_made_part_of_another_image(
-    driver: StorageDriver, repository: Repository
+    driver: StorageDriver, repository: Repository, name: str
 ) -> None:
-    signed = await push_signed(repository, PLAIN)
-    digest = Digest.of(PLAIN)
-    path = f"/docker/registry/v2/blobs/sha256/{digest.encoded[:2]}/{digest.encoded}/data"
-    await driver.put(path, PLAIN[:-1] + b"x")
-    with pytest.raises(ManifestInvalid):
-        await conversions(repository).to_image(signed, "oci")
+    digest = Digest.of(PLAIN, get_algorithm(name))
+    # As a registry of the time stored it, if it is named by its archive.
+    await driver.put(paths.blob_data(digest), PLAIN)
+    await driver.put(paths.layer_link(NAME, digest), str(digest).encode())
+    signed = await push_layer(repository, digest)
+    place = PLAIN.index(bytes(1024))
+    for damaged in (PLAIN[:place] + b"x" + PLAIN[place + 1 :], PLAIN[: place + 1]):
+        await driver.put(paths.blob_data(digest), damaged)
+        before = await all_files(driver)
+        with pytest.raises(ManifestInvalid, match=r"damaged|early"):
+            await conversions(repository).to_image(signed, "oci")
+        assert await all_files(driver) == before
+    await driver.put(paths.blob_data(digest), PLAIN)
+    await conversions(repository).to_image(signed, "oci")
 
 
 async def test_an_image_becomes_a_signed_one_with_its_own_digest(
@@ -314,6 +351,46 @@ async def test_of_a_list_the_image_for_linux_on_amd64_is_taken(repository: Repos
         await conversions(repository).to_schema1(index, V1)
 
 
+def list_of(media_type: str, child: StoredManifest, size: int) -> dict[str, object]:
+    """An index with one child, for Linux on amd64."""
+    platform = {"os": "linux", "architecture": "amd64"}
+    entry = {"mediaType": media_type, "digest": str(child.digest), "size": size}
+    return {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [{**entry, "platform": platform}],
+    }
+
+
+async def test_an_image_of_schema_1_in_a_list_is_taken_as_it_is(repository: Repository) -> None:
+    signed = await push_signed(repository, PACKED)
+    size = len(split(signed.payload).payload)
+    index = await push_document(repository, list_of(DOCKER_MANIFEST_V1_SIGNED, signed, size))
+    assert await conversions(repository).to_schema1(index, V1) == signed
+
+
+async def test_a_list_in_a_list_is_no_image(repository: Repository) -> None:
+    stored = await push_image(repository, PACKED)
+    inner = await push_document(repository, list_of(OCI_MANIFEST, stored, len(stored.payload)))
+    outer = await push_document(repository, list_of(OCI_INDEX, inner, len(inner.payload)))
+    with pytest.raises(ManifestInvalid):
+        await conversions(repository).to_schema1(outer, V1)
+
+
+async def test_a_configuration_that_is_too_large_is_not_read(
+    driver: StorageDriver, repository: Repository
+) -> None:
+    stored = await push_image(repository, PACKED, padding="x" * 4 * 1024 * 1024)
+    config = Digest.parse(json.loads(stored.payload)["config"]["digest"])
+
+    async def refuse(call: Call) -> None:
+        assert call.path != paths.blob_data(config) or call.method == "stat"
+
+    reading = Registry(FaultyDriver(driver, refuse), schema1="convert").repository(NAME)
+    with pytest.raises(ManifestInvalid, match="too large"):
+        await conversions(reading).to_schema1(stored, V1)
+
+
 def _artifact(document: dict[str, object]) -> None:
     document["config"]["mediaType"] = "application/vnd.example"  # type: ignore[index]
 
@@ -342,10 +419,7 @@ async def test_what_schema_1_has_no_form_for_is_refused(
 
 async def test_a_layer_of_another_algorithm_keeps_its_name(repository: Repository) -> None:
     digest = await push_blob(repository, PACKED, SHA512)
-    members = {"fsLayers": [{"blobSum": str(digest)}], "history": [step(1)]}
-    manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
-    await repository.manifests.put_signed(manifest, [V1])
-    found = await conversions(repository).to_image(await repository.manifests.get(V1), "oci")
+    found = await conversions(repository).to_image(await push_layer(repository, digest), "oci")
     assert json.loads(found.payload)["layers"][0]["digest"] == str(digest)
 
 
@@ -353,16 +427,13 @@ async def test_a_layer_named_by_its_archive_gets_a_name_by_its_bytes(
     driver: StorageDriver, repository: Repository
 ) -> None:
     # As a registry of the time stored it.
-    tarsum = Digest.parse(f"tarsum.v1+sha256:{hashlib.sha256(b'x').hexdigest()}")
+    tarsum = Digest.of(PLAIN, get_algorithm("tarsum.v1+sha256"))
     root = "/docker/registry/v2"
     place = f"tarsum/v1/sha256/{tarsum.encoded[:2]}/{tarsum.encoded}"
     await driver.put(f"{root}/blobs/{place}/data", PLAIN)
     link = f"tarsum/v1/sha256/{tarsum.encoded}/link"
     await driver.put(f"{root}/repositories/{NAME}/_layers/{link}", str(tarsum).encode())
-    members = {"fsLayers": [{"blobSum": str(tarsum)}], "history": [step(1)]}
-    manifest = await repository.manifests.read_signed(sign(image(3, **members)), V1)
-    await repository.manifests.put_signed(manifest, [V1])
-    found = await conversions(repository).to_image(await repository.manifests.get(V1), "oci")
+    found = await conversions(repository).to_image(await push_layer(repository, tarsum), "oci")
     [layer] = json.loads(found.payload)["layers"]
     assert layer["digest"] == str(Digest.of(PLAIN))
     assert await read_layer(repository, Digest.of(PLAIN)) == PLAIN

@@ -209,13 +209,16 @@ async def test_signatures_that_are_damaged_are_left_out(
 ) -> None:
     digest = await push(repository, sign(payload(), ES, RS))
     revision = f"{REPOSITORY}/_manifests/revisions/sha256/{digest.encoded}/signatures/sha256"
-    # Of another payload, no signature at all, and one whose content is gone.
+    # Of another payload, no signature at all, one whose content is gone, and one without a link.
     other = split(sign(payload(tag="another"), ES)).signatures[0].compact()
     for content in (other, b"{}"):
         signature = await push_blob(repository, content)
         await driver.put(f"{revision}/{signature.encoded}/link", str(signature).encode())
     gone = Digest.of(b"gone")
     await driver.put(f"{revision}/{gone.encoded}/link", str(gone).encode())
+    good = split(sign(payload(), Key("EC", 384))).signatures[0].compact()
+    unlinked = await push_blob(repository, good)
+    await driver.put(f"{revision}/{unlinked.encoded}/link", b"junk")
     found = await repository.manifests.get(V1)
     assert found.payload == sign_of(found.payload)
     assert len(split(found.payload).signatures) == 2
