@@ -175,14 +175,16 @@ async def _open(
     watch, policies = FileWatch(), Policies(settings)
     if policies.file is not None:
         watch.add(policies.file, policies.reload)
-    state = await stack.enter_async_context(
-        open_access_state(
-            driver,
-            directory=settings.access.state_directory,
-            # An open registry keeps no secrets, and nothing is made for them.
-            store_root=None if settings.access.is_open else store_root,
-        )
+    opening = open_access_state(
+        driver,
+        directory=settings.access.state_directory,
+        # An open registry keeps no secrets, and nothing is made for them.
+        store_root=None if settings.access.is_open else store_root,
     )
+    try:
+        state = await stack.enter_async_context(opening)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
     access = await open_access(settings, policies, state, watch, stack)
     # Settings may be older than the file: a worker that takes the place of another one is given
     # those that the service was started with.

@@ -61,4 +61,5 @@ def _guard(directory: Path) -> None:
         elif found.st_mode & _OTHERS:
             _log.warning("others may look into the directory of keys", directory=str(directory))
     except OSError as error:
-        raise ValueError(f"{directory}: {error.strerror}") from None
+        reason = f"cannot keep keys and robots in {directory}: {error.strerror}"
+        raise ValueError(reason) from None

@@ -21,6 +21,17 @@ from cryptography.x509.oid import NameOID
 __all__ = ["Authority", "Pair", "tls_variables"]
 
 _DAY = timedelta(days=1)
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +61,10 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.certificate = folder / f"{name}.pem"
-        signed = self._builder(self._name, self._key, datetime.now(UTC) + _DAY).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        signed = (
+            self._builder(self._name, self._key, datetime.now(UTC) + _DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
         )
         content = signed.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
         self.certificate.write_bytes(content)
@@ -70,7 +83,11 @@ class Authority:
         parts += [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names]
         alternative = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = self._builder(x509.Name(parts), key, ends or datetime.now(UTC) + _DAY)
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternative), critical=False)
+        # RFC 5280, section 4.2.1.6: what alone says whose it is has to be understood. Python 3.13
+        # looks for this, and for the identifiers of the keys.
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName(alternative), critical=not parts
+        )
         pair = Pair(certificate=self._folder / f"{file}.pem", key=self._folder / f"{file}.key")
         signed = builder.sign(self._key, hashes.SHA256())
         pair.certificate.write_bytes(signed.public_bytes(Encoding.PEM))
@@ -96,6 +113,13 @@ class Authority:
             .serial_number(int.from_bytes(os.urandom(8)) | 1)
             .not_valid_before(ends - 10 * _DAY)
             .not_valid_after(ends)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
 
 

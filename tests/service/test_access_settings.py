@@ -52,6 +52,10 @@ def test_a_registry_that_is_open_is_not_opened_to_a_network_by_accident(
         ),
         ('[access]\ncontroller = "guards"\n', "expected one of none, htpasswd, moorage, token"),
         ('[access]\ncontroller = "token"\n', "access.token: "),
+        (
+            '[access]\ncontroller = "moorage"\nstate_directory = "/proc/keys"\n',
+            "cannot keep keys and robots in /proc/keys: ",
+        ),
     ],
 )
 def test_a_controller_that_cannot_be_had_is_told_in_one_line(
