@@ -34,6 +34,10 @@ APP_FACTORY = "api.app:create_app"
 _EXIT_MARGIN_SECONDS = 10
 """What a worker has beyond the shutdown timeout to close its store before it is killed."""
 
+_WORKER_SILENCE_SECONDS = 30
+"""After which a worker is killed and replaced. On a machine that is busy, as after it was started,
+one may take long to import what it needs, and is no better when it has to begin again."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -64,6 +68,7 @@ class ServiceConfig(GuardedConfig):
             proxy_headers=False,
             timeout_keep_alive=server.keep_alive_timeout_seconds,
             timeout_graceful_shutdown=server.shutdown_timeout_seconds,
+            timeout_worker_healthcheck=_WORKER_SILENCE_SECONDS,
             headers=_headers(settings.tls),
             ssl_context_factory=_load_tls if settings.tls.is_on else None,
         )

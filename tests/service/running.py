@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_START_SECONDS = 20
+_START_SECONDS = 45
 _STOP_SECONDS = 20
 
 

@@ -52,6 +52,16 @@ def _assert_nothing_is_left(service: Service, children: list[int]) -> None:
         pass
 
 
+@pytest.mark.timeout(60)
+def test_workers_that_take_long_to_start_are_waited_for(tmp_path: Path) -> None:
+    slow = "import sys, time\nif '--multiprocessing-fork' in sys.orig_argv:\n    time.sleep(6)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    path = f"{tmp_path}:{REPOSITORY}"
+    with running_service(tmp_path, MOORAGE_SERVER__WORKERS="2", PYTHONPATH=path) as service:
+        assert service.stop() == 0
+        assert "died" not in service.log_file.read_text()
+
+
 @_WORKERS
 def test_a_running_download_finishes_after_the_stop(tmp_path: Path, workers: int) -> None:
     with running_service(tmp_path, MOORAGE_SERVER__WORKERS=str(workers)) as service:
