@@ -52,6 +52,9 @@ _CONFIG_TYPES = frozenset(
     {
         "application/vnd.docker.container.image.v1+json",
         "application/vnd.oci.image.config.v1+json",
+        # So docker 1.10 and 1.11 and some registries called it, and docker takes them for images.
+        # https://github.com/distribution/distribution/issues/1621
+        *("application/octet-stream", "application/json", "text/html"),
     }
 )
 

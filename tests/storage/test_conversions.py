@@ -325,6 +325,21 @@ async def test_an_image_becomes_a_signed_one_with_its_own_digest(
     assert await all_files(driver) == before
 
 
+@pytest.mark.parametrize(
+    "config_type", ["application/octet-stream", "application/json", "text/html"]
+)
+async def test_an_image_whose_configuration_was_called_something_else_is_one(
+    repository: Repository, config_type: str
+) -> None:
+    stored = await push_image(repository, PACKED)
+    expected = await conversions(repository).to_schema1(stored, V1)
+    document = json.loads(stored.payload)
+    document["mediaType"] = DOCKER_MANIFEST
+    document["config"]["mediaType"] = config_type
+    renamed = await push_document(repository, document)
+    assert await conversions(repository).to_schema1(renamed, V1) == expected
+
+
 async def test_of_a_list_the_image_for_linux_on_amd64_is_taken(repository: Repository) -> None:
     first = await push_image(repository, OTHER)
     wanted = await push_image(repository, PACKED)
