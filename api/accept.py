@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from core.errors import ManifestInvalid, ManifestUnknown
 from core.manifest import DOCKER_MANIFEST, MANIFEST_MEDIA_TYPES, OCI_MANIFEST
 from core.manifest.schema1 import SCHEMA1_MEDIA_TYPES, ImageFormat
 from core.storage import Conversions, StoredManifest, Tag
@@ -26,7 +27,13 @@ async def find_accepted(
         case None:
             return manifest
         case "schema1":
-            return await conversions.to_schema1(manifest, tag)
+            try:
+                return await conversions.to_schema1(manifest, tag)
+            except (ManifestInvalid, ManifestUnknown):
+                if accept is not None:
+                    raise
+                # Whoever does not say what it takes need not be a client of that time.
+                return manifest
         case image_format:
             return await conversions.to_image(manifest, image_format)
 
@@ -36,12 +43,13 @@ def choose_format(accept: str | None, media_type: str) -> ImageFormat | Literal[
 
     An image of schema 1 is converted for a client that names schema 2 or OCI and not schema 1, also
     if it takes anything besides. Another one is converted for a client that names schema 1 and
-    takes nothing newer. A client that does not say gets what there is.
+    takes nothing newer, and for one that does not say: docker before 1.10, which knew nothing else,
+    sent no Accept. One that takes anything gets what there is.
 
     Spec: RFC 9110, section 12.5.1, "Accept".
     """
     if accept is None:
-        return None
+        return "schema1" if media_type in MANIFEST_MEDIA_TYPES else None
     accepted = dict(_parse_accept(accept))
     names_schema1 = not SCHEMA1_MEDIA_TYPES.isdisjoint(accepted)
     if media_type in SCHEMA1_MEDIA_TYPES:

@@ -29,15 +29,18 @@ LAYER = gzip.compress(PLAIN)
 @pytest.mark.parametrize(
     ("accept", "stored", "chosen"),
     [
-        # A client that does not say, or takes anything, gets what there is.
+        # A client that takes anything gets what there is.
         (None, SIGNED, None),
-        (None, OCI, None),
+        (None, "application/vnd.example", None),
         ("", OCI, None),
         ("*/*", SIGNED, None),
         ("*/*", DOCKER, None),
         ("text/html", DOCKER, None),
         ("application/json", DOCKER, None),
-        # Those of the time of schema 1.
+        # Those of the time of schema 1. Docker before 1.10 sent no Accept.
+        (None, OCI, "schema1"),
+        (None, DOCKER, "schema1"),
+        (None, DOCKER_LIST, "schema1"),
         (SIGNED, DOCKER, "schema1"),
         (UNSIGNED, OCI, "schema1"),
         (f"{SIGNED}, {UNSIGNED};q=0.5, application/json", OCI_INDEX, "schema1"),
@@ -128,7 +131,7 @@ def test_digest_etag_length_and_conditions_are_those_of_the_bytes_sent(
     same = converted.wire.get(url, Accept=accept, If_None_Match=got.headers["etag"])
     assert (same.status, same.headers["etag"]) == (304, got.headers["etag"])
     assert same.headers["vary"] == "Accept"
-    plain = converted.wire.get(url)
+    plain = converted.wire.get(url, Accept="*/*")
     assert plain.body == given
     other = converted.wire.get(url, Accept=accept, If_None_Match=plain.headers["etag"])
     assert other.body == got.body
@@ -152,6 +155,24 @@ def test_every_blob_of_a_converted_image_can_be_pulled(converted: Repository) ->
     assert len(old["fsLayers"]) == 2
     for one in old["fsLayers"]:
         assert converted.wire.get(f"{converted.url}/blobs/{one['blobSum']}").status == 200
+
+
+def test_a_client_that_sends_no_accept_gets_schema_1_if_there_is_a_form_for_it(
+    converted: Repository,
+) -> None:
+    url = f"{converted.url}/manifests/1.0"
+    push_new(converted)
+    found, head = converted.wire.get(url), converted.wire.head(url)
+    assert found.body == converted.wire.get(url, Accept=SIGNED).body
+    for answer in (found, head):
+        assert answer.headers["content-type"] == SIGNED
+        assert answer.headers["vary"] == "Accept"
+    config = b"{}"
+    converted.push_blob(config)
+    artifact = image([describe(LAYER, "application/x")], describe(config, "application/x"))
+    converted.push_manifest(artifact, "1.0")
+    assert converted.wire.get(url).body == artifact
+    converted.wire.get(url, Accept=SIGNED).assert_error(400, "MANIFEST_INVALID")
 
 
 def test_several_lines_of_accept_are_one_list(converted: Repository, converting: Service) -> None:
