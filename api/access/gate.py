@@ -1,5 +1,6 @@
 """`Gate`: the one place where it is decided whether a request may do what it asks for."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,9 @@ from core.storage import RepositoryName
 __all__ = ["Gate"]
 
 _MAX_ADMITTED = 4096
+_SOON_SECONDS = 1.0
+"""So late changes count anyway."""
+
 _REFUSED = "the credentials are wrong, or have ended"
 
 _SCOPES: Mapping[str, tuple[str, ...]] = {
@@ -137,6 +141,22 @@ class Gate:
         self._admitted[ref(principal), needs, repository] = None
         if len(self._admitted) > _MAX_ADMITTED:
             del self._admitted[next(iter(self._admitted))]
+
+    async def admit_again(self, scope: Scope, needs: Needs, repository: str) -> None:
+        """Let a request go on that has been let pass before, if it would be still.
+
+        For one that took long since then: who sends it may have lost what it takes, and could
+        hold on to that by sending the last byte later.
+
+        Raises:
+            AuthenticationRequired, AccessDenied, AccessUnavailable, TooManyRequests: as `admit`.
+        """
+        exchange = find_exchange(scope)
+        if time.perf_counter() - exchange.started < _SOON_SECONDS:
+            return
+        exchange.principal = None
+        if not self.admits(scope, needs, repository):
+            await self.admit(scope, needs, repository)
 
     def require_rule(
         self,

@@ -6,6 +6,7 @@ from starlette.types import Scope
 
 from api.access.audit import AuditAction
 from api.access.gate import Gate
+from api.access.needs import find_needs
 from api.access.policies import Policies
 from api.exchange import find_exchange
 from core.access import ANONYMOUS, Access, Principal
@@ -62,6 +63,18 @@ class RequestAccess:
         reason = "the upload belongs to someone else"
         gate.note_denied(self._scope, self.principal, "push", repository, reason)
         raise UploadUnknown(upload_id=upload_id, name=repository)
+
+    async def ask_again(self, endpoint: object, repository: str) -> None:
+        """Return if the sender may still do what `endpoint` does, now that all of a body is here.
+
+        Raises:
+            AuthenticationRequired, AccessDenied: not any more.
+            AccessUnavailable: it cannot be found out now.
+        """
+        declared = find_needs(endpoint)
+        assert declared is not None
+        if self._gate is not None:
+            await self._gate.admit_again(self._scope, declared, repository)
 
     def may_mount(self, source: str, target: str) -> bool:
         """Say whether the sender may take a blob of `source` into `target`.

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 
 from api.access.request_access import RequestAccess
 from core.digest import Digest
-from core.errors import TagImmutable
+from core.errors import ManifestUnknown, TagImmutable
 from core.storage import Reference, Repository, Tag
 
 __all__ = ["deleting", "setting_tags"]
@@ -33,12 +33,17 @@ async def deleting(
 
     Raises:
         TagImmutable: one would.
+        ManifestUnknown: it is such a tag, and is not there.
         DriverUnavailable: others did not let go of the manifest, or the store did not answer.
     """
+    name = str(repository.name)
     if not access.has_write_once:
         yield
     elif isinstance(reference, Tag):
-        _require_movable(repository, access, reference, await repository.tags.find(reference))
+        if access.is_write_once(name, str(reference)):
+            _require_movable(repository, access, reference, await repository.tags.find(reference))
+            # Somebody may create it now, and it would be gone again.
+            raise ManifestUnknown(name=name, reference=str(reference))
         yield
     else:
         async with repository.deleting_manifest(reference):

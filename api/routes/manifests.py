@@ -202,6 +202,9 @@ async def put_manifest(
         settings.uploads.body_timeout_seconds,
         BodyLimits.of_document(settings.uploads),
     )
+    await access.ask_again(put_manifest, str(repository.name))
+    if tags:
+        access.require("tag", str(repository.name))
     media_type = parse_media_type(content_type)
     manifest: Manifest | SignedManifest
     if await _is_signed_image(payload, media_type):

@@ -4,7 +4,7 @@ import functools
 from collections.abc import AsyncGenerator
 
 from core.drivers import StorageDriver
-from core.errors import NameInvalid, PathNotFound
+from core.errors import NameInvalid
 from core.manifest.schema1 import PrivateKey
 from core.storage.descriptor_cache import NO_DESCRIPTORS, DescriptorCache
 from core.storage.manifest_cache import ManifestCache
@@ -15,6 +15,7 @@ from core.storage.repository import Repository
 from core.storage.repository_walk import RepositoryWalk
 from core.storage.signed_manifests import Schema1Mode, Schema1Support
 from core.storage.signing_key import SigningKey
+from core.storage.store_check import StoreCheck
 
 __all__ = ["Registry"]
 
@@ -37,6 +38,7 @@ class Registry:
     ) -> None:
         """Serve what `driver` stores; it and `descriptors` are closed by whoever opened them."""
         self._driver = driver
+        self._store_check = StoreCheck(driver)
         # Handles hold nothing, and making one costs as much as a system call or two.
         self._handles = functools.lru_cache(_MAX_HANDLES)(
             functools.partial(
@@ -61,10 +63,7 @@ class Registry:
         Raises:
             DriverError: it does not.
         """
-        try:
-            await self._driver.stat("/")
-        except PathNotFound:
-            return
+        await self._store_check.ask()
 
     async def list_repositories(
         self, start_after: str = ""

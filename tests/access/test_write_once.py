@@ -10,12 +10,13 @@ import pytest
 from anyio import CancelScope, create_task_group, sleep
 
 from core.digest import Digest
-from core.drivers import StorageDriver
+from core.drivers import MemoryDriver, StorageDriver
 from core.errors import DriverUnavailable, TagImmutable
 from core.storage import Registry as Store
 from core.storage import RepositoryName, Tag
 from core.storage.holding import holding
 from tests.access.guarded import Client, Registry, guarded, settings_of
+from tests.faulty import Call, FaultyDriver
 
 __all__: list[str] = []
 
@@ -145,6 +146,27 @@ async def test_a_manifest_is_not_deleted_while_a_tag_is_created_for_it(
         await repository.tags.set(V1, digest)
     assert answers == [403]
     assert (await ann.get("/v2/prod/app/manifests/v1")).status_code == 200
+
+
+async def test_a_tag_that_is_created_while_it_is_deleted_stays(tmp_path: Path) -> None:
+    inner, digest = MemoryDriver(), Digest.of(b"one")
+
+    async def create(call: Call) -> None:
+        # Between the look whether it is there and the deletion.
+        if call.method == "delete" and call.moment == "before":
+            await Store(inner).repository(NAME).tags.set(V1, digest)
+
+    store = FaultyDriver(inner, create)
+    once = [{"tags": ["v*"], "repositories": ["prod/**"]}]
+    settings = settings_of(tmp_path, policy={"write_once": once})
+    async with guarded(settings, store) as registry, registry.client("ann") as ann:
+        assert (await push(ann, "prod/app", "latest", "one")).status_code == 201
+        store.calls.clear()
+        assert (await ann.delete("/v2/prod/app/manifests/v1")).status_code == 404
+        assert not [call for call in store.calls if call.startswith("delete")]
+        await Store(inner).repository(NAME).tags.set(V1, digest)
+        assert (await ann.delete("/v2/prod/app/manifests/v1")).status_code == 403
+        assert (await ann.delete("/v2/prod/app/manifests/latest")).status_code == 202
 
 
 async def test_a_push_that_is_cancelled_lets_go_of_the_tag(driver: StorageDriver) -> None:
