@@ -70,6 +70,8 @@ class IncomingBody(AsyncIterator[bytes]):
             raise self._overdue() from None
 
     async def _next_in_pace(self, pace: BodyPace) -> bytes | memoryview:
+        if pace.is_behind():
+            raise pace.fault()
         began_at = monotonic()
         patience = pace.patience(self._timeout_seconds)
         try:
@@ -80,9 +82,8 @@ class IncomingBody(AsyncIterator[bytes]):
             # Timers may end a moment early, when the pace seems to have some time left.
             was_silent = patience == self._timeout_seconds and not pace.is_behind()
             raise (self._overdue() if was_silent else pace.fault()) from None
+        # If that was too late, the next call says so: what came is kept.
         pace.add(len(chunk), monotonic() - began_at)
-        if not self._ended and pace.is_behind():
-            raise pace.fault()
         return chunk
 
     def _overdue(self) -> BodyOverdue:

@@ -14,7 +14,7 @@ from api.body_pace import BodyPace
 from api.errors import BodyOverdue, BodyTooSlow
 from api.request_body import EXTENSION
 from api.settings_groups import UploadsSettings
-from api.streaming import IncomingBlocks, receive_body
+from api.streaming import IncomingBlocks, IncomingBody, receive_body
 from tests.service.in_thread import LOOPS, Message, Receive, Scope, Send, serving_in_thread
 from tests.service.running import read_answer
 
@@ -61,6 +61,21 @@ async def test_time_that_is_up_is_never_told_as_silence(monkeypatch: pytest.Monk
     monkeypatch.setattr("api.streaming.monotonic", lambda: 0.0)
     with pytest.raises(BodyTooSlow):
         await anext(body)
+
+
+async def test_the_bytes_that_come_as_the_time_is_up_are_given_before_the_fault() -> None:
+    """They are counted among those that are kept."""
+    pace = BodyPace(max_seconds=1, min_bytes_per_second=0)
+
+    async def receive() -> Message:
+        pace.add(0, 1)
+        return {"type": "http.request", "body": b"late", "more_body": True}
+
+    body = IncomingBody(Request({"type": "http"}, receive), 60, BodyLimits(pace=pace))
+    assert await anext(body) == b"late"
+    with pytest.raises(BodyTooSlow) as caught:
+        await anext(body)
+    assert caught.value.detail["received_bytes"] == 4
 
 
 async def _application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,6 +35,17 @@ def _children(service: Service) -> list[int]:
     return [int(child) for child in text.split()]
 
 
+def _wait_for_all(service: Service, workers: int) -> None:
+    """Wait until each worker serves: one that is stopped before has opened nothing to close."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        events = [line["event"] for line in service.log_lines()]
+        if events.count("Application startup complete.") >= workers:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"not all workers have started: {events}")
+
+
 def _is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -67,6 +78,7 @@ def test_a_running_download_finishes_after_the_stop(tmp_path: Path, workers: int
     with running_service(tmp_path, MOORAGE_SERVER__WORKERS=str(workers)) as service:
         children = _children(service)
         assert len(children) >= (workers if workers > 1 else 0)
+        _wait_for_all(service, workers)
         with service.connect() as connection, service.connect() as idle:
             connection.sendall(_download(10, 1.5))
             time.sleep(0.4)
@@ -93,7 +105,8 @@ def test_a_download_beyond_the_timeout_is_cut(tmp_path: Path, workers: int) -> N
             time.sleep(0.8)
             started = time.monotonic()
             assert service.stop() == 0
-            assert 0.9 < time.monotonic() - started < 5
+            # All of it would take 30 seconds.
+            assert 0.9 < time.monotonic() - started < 14
             received = connection.makefile("rb").read()
         assert 0 < received.count(b"x" * 1000) < 50
         _assert_nothing_is_left(service, children)
