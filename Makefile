@@ -4,6 +4,9 @@ export PYTHON
 # Programs unpacked for tests only (scripts/test-parts) stand behind the installed ones.
 export PATH := $(PATH):$(CURDIR)/.setup/parts/usr/bin
 
+# Tests start hundreds of processes, each of which would compile all modules where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 bin := .venv/bin
 pytest := $(bin)/python -m pytest -n 2 --dist loadfile
 
