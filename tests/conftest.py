@@ -9,7 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-__all__ = ["anyio_backend", "logs", "pytest_collection", "pytest_configure", "pytest_plugins"]
+__all__ = [
+    "anyio_backend",
+    "logs",
+    "pytest_collection",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_plugins",
+]
 
 pytest_plugins = ["tests.parts", "tests.servers.fixtures"]
 
@@ -34,6 +41,17 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that wait for time and for other programs.
+
+    Otherwise they, which have few tests and take the longest, would come last, and one worker would
+    wait for the other.
+    """
+    marks = ("slow", "clients")
+    first = {item.path for item in items if any(map(item.get_closest_marker, marks))}
+    items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture(scope="session")
