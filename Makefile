@@ -4,8 +4,12 @@ export PYTHON
 # Programs unpacked for tests only (scripts/test-parts) stand behind the installed ones.
 export PATH := $(PATH):$(CURDIR)/.setup/parts/usr/bin
 
+# Tests start hundreds of processes, each of which would compile all modules where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 bin := .venv/bin
-pytest := $(bin)/python -m pytest -n 2 --dist loadfile
+# The order of the files is that of tests/conftest.py, and not by how many tests each has.
+pytest := $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-quick lint format format-check types check openapi bench bench-quick lock clean \

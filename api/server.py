@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -238,7 +239,7 @@ def _create_or_exit(factory: str, settings: Settings) -> Any:
     command where this is its process.
     """
     try:
-        return import_from_string(factory)(settings)
+        app = import_from_string(factory)(settings)
     except ValueError as error:
         refusal = error if isinstance(error, SettingsError) else _in_one_line(error)
         if multiprocessing.parent_process() is None:
@@ -247,6 +248,10 @@ def _create_or_exit(factory: str, settings: Settings) -> Any:
             _log.error("cannot start", reason=fault)
     except Exception:  # noqa: BLE001 - whatever it is, it is logged and the process ends
         _log.exception("cannot start")
+    else:
+        # All of it stays: no collection has to look at it again, while serving or at the end.
+        gc.freeze()
+        return app
     raise SystemExit(STARTUP_FAILURE)
 
 

@@ -21,6 +21,9 @@ from tests.service.running import (
 
 __all__: list[str] = []
 
+# Several processes are started, one after the other.
+pytestmark = pytest.mark.timeout(60)
+
 _WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
 
