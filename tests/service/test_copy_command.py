@@ -211,7 +211,6 @@ def test_sizes_are_short() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.timeout(60)
 def test_keys_and_robots_go_along_if_that_is_asked_for(folder: Path) -> None:
     added = [sys.executable, "-m", "api", "robots", "add", "deploy", "--repository", "**"]
     subprocess.run(

@@ -21,9 +21,6 @@ from tests.service.running import (
 
 __all__: list[str] = []
 
-# Several processes are started, one after the other.
-pytestmark = pytest.mark.timeout(60)
-
 _WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
 
@@ -66,7 +63,6 @@ def _assert_nothing_is_left(service: Service, children: list[int]) -> None:
         pass
 
 
-@pytest.mark.timeout(60)
 def test_workers_that_take_long_to_start_are_waited_for(tmp_path: Path) -> None:
     slow = "import sys, time\nif '--multiprocessing-fork' in sys.orig_argv:\n    time.sleep(6)\n"
     (tmp_path / "sitecustomize.py").write_text(slow)
