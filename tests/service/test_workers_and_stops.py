@@ -37,7 +37,7 @@ def _children(service: Service) -> list[int]:
 
 def _wait_for_all(service: Service, workers: int) -> None:
     """Wait until each worker serves: one that is stopped before has opened nothing to close."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         events = [line["event"] for line in service.log_lines()]
         if events.count("Application startup complete.") >= workers:
@@ -153,11 +153,12 @@ def test_flags_reach_the_application_in_every_worker(tmp_path: Path, workers: in
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with running_service(tmp_path, MOORAGE_SERVER__WORKERS="2") as service:
+        _wait_for_all(service, 2)
         lines = [line["event"] for line in service.log_lines()]
         before = {event for event in lines if event.startswith("Started server process")}
         victim = int(next(iter(before)).split("[")[1].rstrip("]"))
         os.kill(victim, signal.SIGKILL)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             lines = [line["event"] for line in service.log_lines()]
             started = {event for event in lines if event.startswith("Started server process")}
