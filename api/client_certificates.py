@@ -17,6 +17,7 @@ import structlog
 from cryptography import x509
 
 from api.tls import Context
+from core.access.tokens.certificates import UNREADABLE
 
 __all__ = ["CLIENT_IDENTITY", "TLS", "ClientIdentity", "describe_connection", "subject_of"]
 
@@ -90,7 +91,7 @@ def describe_connection(transport: asyncio.Transport) -> dict[str, Any] | None:
     try:
         certificate = x509.load_der_x509_certificate(content)
         extension["client_cert_name"] = certificate.subject.rfc4514_string()
-    except ValueError as error:
+    except UNREADABLE as error:
         # OpenSSL takes some that others do not, and these name nobody here.
         _log.warning("client certificate cannot be read", reason=str(error))
         extension["client_cert_error"] = "the certificate cannot be read"

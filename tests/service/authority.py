@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 __all__ = ["Authority", "Pair", "tls_variables"]
 
 _DAY = timedelta(days=1)
+_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 _SIGNS_CERTIFICATES = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
@@ -95,6 +96,18 @@ class Authority:
         pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
         return pair
 
+    def alter(self, pair: Pair, file: str, old: bytes, new: bytes) -> Pair:
+        """Sign what a certificate says with some bytes of it replaced by as many others."""
+        said = x509.load_pem_x509_certificate(pair.certificate.read_bytes()).tbs_certificate_bytes
+        assert said.count(old) == 1
+        assert len(new) == len(old)
+        altered = said.replace(old, new)
+        signature = b"\0" + self._key.sign(altered, ec.ECDSA(hashes.SHA256()))
+        whole = _encode(0x30, altered + _ECDSA_WITH_SHA256 + _encode(0x03, signature))
+        made = Pair(certificate=self._folder / f"{file}.pem", key=pair.key)
+        made.certificate.write_text(ssl.DER_cert_to_PEM_cert(whole))
+        return made
+
     def client(self, pair: Pair | None = None) -> ssl.SSLContext:
         """Make a client that believes this authority alone, and shows `pair` if asked."""
         context = ssl.create_default_context(cafile=self.certificate)
@@ -121,6 +134,13 @@ class Authority:
                 critical=False,
             )
         )
+
+
+def _encode(tag: int, content: bytes) -> bytes:
+    """Return content in DER."""
+    size = len(content)
+    head = bytes([size]) if size < 0x80 else b"\x82" + size.to_bytes(2)
+    return bytes([tag]) + head + content
 
 
 def tls_variables(**settings: str) -> dict[str, str]:

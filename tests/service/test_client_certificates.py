@@ -80,6 +80,26 @@ def test_the_application_is_told_who_has_shown_a_certificate(
     assert told["client_cert_error"] is None
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # A common name that is bits, and a version of X.509 that has not been in use.
+        (b"\x0c\x04bits", b"\x03\x04\0its"),
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01"),
+    ],
+    ids=["name", "version"],
+)
+def test_a_certificate_that_only_openssl_can_read_names_nobody(
+    service: Service, authority: Authority, old: bytes, new: bytes
+) -> None:
+    altered = authority.alter(authority.issue("bits", "bits"), "altered", old, new)
+    context = authority.client(altered)
+    told = _ask(service, context)
+    assert _IDENTITY not in told
+    assert told["client_cert_error"] == "the certificate cannot be read"
+    assert service.wait_for_log("client certificate cannot be read")
+
+
 def test_a_client_without_a_certificate_is_nobody_or_refused(
     service: Service, authority: Authority
 ) -> None:

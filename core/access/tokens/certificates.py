@@ -30,7 +30,7 @@ from cryptography.x509.verification import (
 from core.access.tokens.keys import VerificationKey, libtrust_fingerprint
 from core.access.tokens.watched_file import WatchedFile
 
-__all__ = ["MAX_CHAIN", "RootCertificates", "key_of"]
+__all__ = ["MAX_CHAIN", "UNREADABLE", "RootCertificates", "key_of"]
 
 MAX_CHAIN = 5
 """Most certificates in one `x5c`."""
@@ -38,7 +38,7 @@ MAX_CHAIN = 5
 _MAX_REASON_CHARACTERS = 200
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 
-_UNREADABLE = (
+UNREADABLE = (
     *(ValueError, TypeError, UnsupportedAlgorithm),
     *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
 )
@@ -119,7 +119,7 @@ class RootCertificates:
             )
             try:
                 verifier.verify(leaf, others)
-            except _UNREADABLE:
+            except UNREADABLE:
                 raise ValueError("not a chain of certificates") from None
             except VerificationError as error:
                 # The text quotes names from certificates, which may be as long as a token.
@@ -139,7 +139,7 @@ def key_of(certificate: x509.Certificate) -> VerificationKey:
     """
     try:
         public_key = certificate.public_key()
-    except _UNREADABLE:
+    except UNREADABLE:
         raise ValueError("the key of the certificate cannot be read") from None
     if not isinstance(
         public_key, EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey | Ed448PublicKey
@@ -188,7 +188,7 @@ def _parse_x5c(x5c: Sequence[str]) -> list[x509.Certificate]:
         return [
             x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c
         ]
-    except _UNREADABLE:
+    except UNREADABLE:
         raise ValueError("not a chain of certificates") from None
 
 
