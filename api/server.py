@@ -216,6 +216,9 @@ class _Supervisor(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Replace a worker that died, or give up where it never started."""
+        for worker in self.processes:
+            # Where it has the only end of the pipe, its end is no longer waited for as an answer.
+            worker.child_conn.close()
         was_told_to_stop = self.should_exit.is_set()
         super().keep_subprocess_alive()
         self.worker_failed_to_start = self.should_exit.is_set() and not was_told_to_stop

@@ -63,10 +63,16 @@ def _assert_nothing_is_left(service: Service, children: list[int]) -> None:
         pass
 
 
+def _path_of_workers(folder: Path, first: str) -> str:
+    """Return a path of modules with one that has workers do something before all else."""
+    (folder / "sitecustomize.py").write_text(
+        f"import os, sys, time\nif '--multiprocessing-fork' in sys.orig_argv:\n    {first}\n"
+    )
+    return f"{folder}:{REPOSITORY}"
+
+
 def test_workers_that_take_long_to_start_are_waited_for(tmp_path: Path) -> None:
-    slow = "import sys, time\nif '--multiprocessing-fork' in sys.orig_argv:\n    time.sleep(6)\n"
-    (tmp_path / "sitecustomize.py").write_text(slow)
-    path = f"{tmp_path}:{REPOSITORY}"
+    path = _path_of_workers(tmp_path, "time.sleep(6)")
     with running_service(tmp_path, MOORAGE_SERVER__WORKERS="2", PYTHONPATH=path) as service:
         assert service.stop() == 0
         assert "died" not in service.log_file.read_text()
@@ -178,11 +184,15 @@ def test_workers_do_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> 
         _assert_nothing_is_left(service, children)
 
 
-def _start_in_vain(factory: str, workers: int) -> subprocess.CompletedProcess[str]:
+def _start_in_vain(
+    factory: str, workers: int, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.service.launch", f"tests.service.apps:{factory}"],
         cwd=REPOSITORY,
-        env=clean_environment(MOORAGE_SERVER__PORT="0", MOORAGE_SERVER__WORKERS=str(workers)),
+        env=clean_environment(
+            MOORAGE_SERVER__PORT="0", MOORAGE_SERVER__WORKERS=str(workers), **variables
+        ),
         capture_output=True,
         text=True,
         timeout=30,
@@ -211,6 +221,14 @@ def test_settings_that_the_application_refuses_stop_all_workers() -> None:
         assert line["reason"].startswith("no storage driver named 'tape'")
     assert _reasons(ran)
     assert "Traceback" not in ran.stderr
+
+
+def test_a_worker_that_ends_while_it_is_waited_for_ends_the_start(tmp_path: Path) -> None:
+    path = _path_of_workers(tmp_path, "time.sleep(2); os._exit(3)")
+    started = time.monotonic()
+    ran = _start_in_vain("create_app", workers=2, PYTHONPATH=path)
+    assert ran.returncode == 3
+    assert time.monotonic() - started < 20
 
 
 @_WORKERS
