@@ -15,19 +15,19 @@ from api.access import needs_nothing, undeclared
 from api.access.gate import Gate
 from api.access.opening import Job, open_access
 from api.access.policies import Policies
-from api.access_log import AccessLogMiddleware
 from api.contract import build_contract
 from api.dependencies import AccessChecked, RegistryState
-from api.durations import parse_duration
 from api.errors import ErrorBoundary, install_error_handlers
-from api.forwarded import ForwardedMiddleware
-from api.lean import LeanRouter
 from api.limits import LimitsMiddleware, create_limiter
 from api.logging import configure_logging
 from api.routes import protocol_routes, router
+from api.serving.access_log import AccessLogMiddleware
+from api.serving.forwarded import ForwardedMiddleware
+from api.serving.lean import LeanRouter
 from api.settings import Settings, SettingsError, load_settings
-from api.settings_cache import CacheSettings
-from api.settings_groups import UploadsSettings
+from api.settings.cache import CacheSettings
+from api.settings.durations import parse_duration
+from api.settings.groups import UploadsSettings
 from api.signing_key import load_signing_key
 from api.watch import FileWatch
 from core.access.opening import open_access_state

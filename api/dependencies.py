@@ -11,7 +11,7 @@ from api.access import find_needs
 from api.access.gate import Gate
 from api.access.policies import Policies
 from api.access.request_access import RequestAccess
-from api.lean_calls import of_the_path
+from api.serving.lean_calls import of_the_path
 from api.settings import Settings
 from core.access.tokens.service import TokenService
 from core.digest import Digest

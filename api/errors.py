@@ -18,9 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.exchange import find_exchange
 from api.headers import API_VERSION, format_received
 from api.models import ErrorItem, ErrorList
+from api.serving.exchange import find_exchange
 from core.errors import (
     AccessDenied,
     AccessUnavailable,

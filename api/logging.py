@@ -11,8 +11,8 @@ from select import PIPE_BUF
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from api.exchange import REQUEST_ID
-from api.settings_groups import LogSettings
+from api.serving.exchange import REQUEST_ID
+from api.settings.groups import LogSettings
 
 __all__ = ["configure_logging", "write_audit_line", "write_lines"]
 

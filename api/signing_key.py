@@ -1,7 +1,7 @@
 """The key that the settings name for images of schema 1, read when the registry starts."""
 
 from api.settings import SettingsError
-from api.settings_groups import ManifestsSettings
+from api.settings.groups import ManifestsSettings
 from core.manifest.schema1 import PrivateKey
 
 __all__ = ["load_signing_key"]

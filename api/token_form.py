@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from api.streaming import read_body
+from api.serving.streaming import read_body
 from core.errors import ManifestTooLarge, TokenRequestInvalid
 
 __all__ = ["form_body", "read_form", "required"]

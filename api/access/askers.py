@@ -2,8 +2,8 @@
 
 from starlette.types import Scope
 
-from api.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
-from api.exchange import Exchange, find_exchange
+from api.serving.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
+from api.serving.exchange import Exchange, find_exchange
 from core.access import Asker, CredentialsInvalid
 
 __all__ = ["asker_of", "count_credentials", "find_proof"]

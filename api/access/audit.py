@@ -8,8 +8,8 @@ from typing import Literal
 
 from starlette.types import Scope
 
-from api.exchange import find_exchange
 from api.logging import write_audit_line
+from api.serving.exchange import find_exchange
 
 __all__ = ["Audit", "AuditAction"]
 

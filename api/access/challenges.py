@@ -2,8 +2,8 @@
 
 from starlette.types import Scope
 
-from api.exchange import find_exchange
-from api.forwarded_headers import parse_host
+from api.serving.exchange import find_exchange
+from api.serving.forwarded_headers import parse_host
 from core.access import Challenge
 
 __all__ = ["TOKEN_PATH", "format_challenge", "origin_of"]

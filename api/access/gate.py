@@ -15,7 +15,7 @@ from api.access.challenges import format_challenge
 from api.access.needs import Needs
 from api.access.policies import Policies
 from api.access.remembered import Remembered
-from api.exchange import Exchange, find_exchange
+from api.serving.exchange import Exchange, find_exchange
 from core.access import ANONYMOUS, Access, AccessController, Asker, CredentialsInvalid, Principal
 from core.access.passwords.attempts import LoginAttempts
 from core.access.passwords.basic import parse_basic, split_credentials

@@ -7,8 +7,8 @@ from pathlib import Path
 import structlog
 
 from api.settings import Settings, SettingsError, load_settings_with_origins
-from api.settings_lines import find_line
-from api.settings_policy import PolicySettings
+from api.settings.lines import find_line
+from api.settings.policy import PolicySettings
 from core.access import ACTIONS, Access, Principal
 from core.access.resources import CATALOG
 from core.access.rules.policy import Policy

@@ -8,7 +8,7 @@ from api.access.audit import AuditAction
 from api.access.gate import Gate
 from api.access.needs import find_needs
 from api.access.policies import Policies
-from api.exchange import find_exchange
+from api.serving.exchange import find_exchange
 from core.access import ANONYMOUS, Access, Principal
 from core.errors import UploadUnknown
 

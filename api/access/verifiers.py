@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from api.settings_access_tokens import (
+from api.settings.access_tokens import (
     ExternalTokenSettings,
     FederationSettings,
     VerifyingSettings,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from api.commands.options import fail, load_or_fail
 from api.commands.store import with_store
-from api.settings_access import AccessSettings
+from api.settings.access import AccessSettings
 from core.access.opening import open_access_state
 from core.access.state import AccessState
 from core.drivers import StorageDriver

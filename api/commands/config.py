@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api.commands.options import Config, Host, Port, Root, Workers, load_or_fail
-from api.settings_report import SettingRow, setting_rows
+from api.settings.report import SettingRow, setting_rows
 
 __all__ = ["config"]
 

@@ -16,8 +16,8 @@ from api.commands.copy_progress import human_bytes, make_progress
 from api.commands.options import EXIT_USAGE, fail
 from api.logging import configure_logging
 from api.settings import SettingsError, load_storage_settings
-from api.settings_groups import LogSettings
-from api.settings_storage import StorageSettings
+from api.settings.groups import LogSettings
+from api.settings.storage import StorageSettings
 from core.access.copying import copy_state
 from core.access.opening import open_access_state
 from core.access.state import AccessState

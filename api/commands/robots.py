@@ -11,7 +11,7 @@ import typer
 from api.commands.access_state import with_access_state
 from api.commands.options import Config, Root, fail
 from api.commands.robots_shown import robot_fields, show_robots
-from api.durations import EXAMPLES, parse_duration
+from api.settings.durations import EXAMPLES, parse_duration
 from core.access.resources import ACTIONS, Grant, RepositoryPattern
 from core.access.robots.record import Robot
 from core.access.robots.robots import Robots, RobotUnknown

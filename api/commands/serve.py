@@ -29,7 +29,7 @@ def serve(
 ) -> None:
     """Serve the registry until SIGTERM or SIGINT; running transfers may then finish."""
     # The service takes longer to import than all else, and the other commands do without it.
-    from api.starting import StartError, start  # noqa: PLC0415
+    from api.serving.starting import StartError, start  # noqa: PLC0415
 
     loaded = load_or_fail(
         config, host=host, port=port, workers=workers, root=root, allow_open=allow_open

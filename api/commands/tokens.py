@@ -4,7 +4,7 @@ import typer
 
 from api.commands.access_state import with_access_state
 from api.commands.options import Config, Root
-from api.settings_access import AccessSettings
+from api.settings.access import AccessSettings
 from core.access.state import AccessState
 from core.access.tokens.server import create_signing_keys
 from core.access.tokens.signing import SigningKeys

@@ -15,7 +15,7 @@ from api.commands.uploads_shown import (
     show_uploads,
     upload_fields,
 )
-from api.durations import EXAMPLES, parse_duration
+from api.settings.durations import EXAMPLES, parse_duration
 from core.drivers import StorageDriver
 from core.errors import DriverError, NameInvalid
 from core.storage import RepositoryName

@@ -6,7 +6,7 @@ from api.limits.memory import MemoryLimiter
 from api.limits.redis_calls import RedisCalls
 from api.limits.redis_limiter import RedisLimiter
 from api.limits.redis_logins import RedisLoginThrottle
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 from core.access.passwords.throttle import LoginThrottle, NoThrottle
 
 __all__ = ["create_limiter", "create_login_throttle"]

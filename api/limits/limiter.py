@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 
 __all__ = ["EPSILON_SECONDS", "Limiter", "Rates", "Ticket"]
 

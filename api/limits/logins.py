@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 
 from api.limits.subjects import network_of, short_key
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 from core.access.passwords.throttle import LoginThrottle
 from core.errors import TooManyRequests
 

@@ -5,9 +5,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.gate import Gate
 from api.errors import answer_error
-from api.exchange import Exchange, find_exchange
 from api.limits.limiter import Limiter
 from api.limits.subjects import subject_of_client
+from api.serving.exchange import Exchange, find_exchange
 from core.errors import TooManyRequests
 
 __all__ = ["LimitsMiddleware"]

@@ -21,9 +21,9 @@ from api.contract.headers import (
 from api.dependencies import BlobDigest, CurrentAccess, CurrentRepository, DeleteAllowed
 from api.errors import PreconditionFailed, RangeNotSatisfiable
 from api.headers import API_VERSION, format_etag, matches_etag, parse_range
-from api.lean import LeanRoute
-from api.prepared import PreparedHeaders, PreparedResponse, prepare_headers
-from api.streaming import BlobResponse
+from api.serving.lean import LeanRoute
+from api.serving.prepared import PreparedHeaders, PreparedResponse, prepare_headers
+from api.serving.streaming import BlobResponse
 from core.digest import Digest
 from core.errors import BlobUnknown, DigestInvalid, NameInvalid, OperationUnsupported
 

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from api.accept import find_accepted
 from api.access import needs
 from api.access.write_once import deleting, setting_tags
-from api.body_limits import BodyLimits
 from api.contract import answer, answers, errors, manifest_body, not_modified
 from api.contract import manifest as any_manifest
 from api.contract.headers import (
@@ -37,9 +36,10 @@ from api.headers import (
     matches_etag,
     parse_media_type,
 )
-from api.lean import LeanRoute
-from api.prepared import PreparedHeaders, PreparedResponse, prepare_headers
-from api.streaming import read_body
+from api.serving.body_limits import BodyLimits
+from api.serving.lean import LeanRoute
+from api.serving.prepared import PreparedHeaders, PreparedResponse, prepare_headers
+from api.serving.streaming import read_body
 from core.digest import Digest
 from core.errors import (
     DigestInvalid,

@@ -17,7 +17,7 @@ from api.dependencies import (
     NParameter,
 )
 from api.headers import API_VERSION, format_next
-from api.lean import LeanRoute
+from api.serving.lean import LeanRoute
 from core.errors import DigestInvalid, NameInvalid, PaginationInvalid
 from core.manifest import OCI_INDEX, Descriptor, ImageIndex
 

@@ -8,9 +8,9 @@ from api.contract import answer, answers, document, errors
 from api.contract.headers import NEXT_PAGE
 from api.dependencies import CurrentRepository, CurrentSettings, LastParameter, NParameter
 from api.headers import API_VERSION, format_next
-from api.lean import LeanRoute
 from api.models import TagList
 from api.pages import take_page
+from api.serving.lean import LeanRoute
 from core.errors import NameInvalid, NameUnknown, PaginationInvalid
 
 __all__ = ["router"]

@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from api.access import needs
 from api.access.request_access import RequestAccess
-from api.body_limits import BodyLimits
 from api.contract import answer, answers, blob_body, errors
 from api.contract.examples import DIGEST
 from api.contract.headers import (
@@ -32,8 +31,9 @@ from api.headers import (
     parse_content_range,
     upload_location,
 )
-from api.lean import LeanRoute
-from api.streaming import IncomingBody, receive_body
+from api.serving.body_limits import BodyLimits
+from api.serving.lean import LeanRoute
+from api.serving.streaming import IncomingBody, receive_body
 from core.digest import SHA256, Digest, get_algorithm
 from core.errors import (
     BlobTooLarge,

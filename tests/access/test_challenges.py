@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.access.challenges import format_challenge, origin_of
-from api.exchange import Exchange, RequestIds, Scope
+from api.serving.exchange import Exchange, RequestIds, Scope
 from core.access import Challenge
 from tests.access.guarded import Client, guarded, settings_of
 

@@ -19,8 +19,6 @@ from tests.service.running import clean_environment
 
 __all__: list[str] = []
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

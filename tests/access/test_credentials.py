@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from api.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
+from api.serving.client_certificates import CLIENT_IDENTITY, TLS, ClientIdentity
 from tests.access.guarded import (
     IMAGE_TYPE,
     Client,

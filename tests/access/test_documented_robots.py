@@ -7,8 +7,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from api.settings import Settings
 from core.access.robots.record import SECRET_PREFIX
 from core.access.tokens.refreshing import REFRESH_PREFIX
@@ -27,7 +25,6 @@ def test_its_settings_are_settings() -> None:
     assert last.tokens.services() == ("moorage", "old-registry")
 
 
-@pytest.mark.timeout(60)
 def test_its_commands_run_as_they_are_written(tmp_path: Path) -> None:
     lines = [
         line

@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
-from api.settings_access_tokens import FederationSettings, IssuerSettings, WorkloadRuleSettings
-from api.settings_report import markdown_table_of_items
+from api.settings.access_tokens import FederationSettings, IssuerSettings, WorkloadRuleSettings
+from api.settings.report import markdown_table_of_items
 from tests.service.running import REPOSITORY
 
 __all__: list[str] = []

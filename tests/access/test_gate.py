@@ -6,8 +6,8 @@ import pytest
 
 from api.access import Needs, find_needs, undeclared
 from api.app import create_app
-from api.lean import LeanRoute
 from api.routes import protocol_routes, router
+from api.serving.lean import LeanRoute
 from api.settings import Settings
 from core.drivers import MemoryDriver
 from tests.access.guarded import (

@@ -4,7 +4,7 @@ import pytest
 from anyio import create_task_group, sleep
 
 from api.limits import create_login_throttle
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 from core.access import CredentialsInvalid
 from core.access.passwords.attempts import LoginAttempts
 from core.errors import TooManyRequests

@@ -320,7 +320,6 @@ async def test_no_secret_is_in_any_line_of_the_log() -> None:
         assert secret not in logged
 
 
-@pytest.mark.timeout(60)
 async def test_two_nodes_give_and_take_each_others_tokens_from_the_first_request_on(
     tmp_path: Path,
 ) -> None:

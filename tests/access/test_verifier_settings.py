@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from api.access.verifiers import make_external_tokens, make_federation
 from api.settings import LoadedSettings, SettingsError, load_settings_with_origins
-from api.settings_access_tokens import ExternalTokenSettings, FederationSettings
-from api.settings_report import setting_rows
+from api.settings.access_tokens import ExternalTokenSettings, FederationSettings
+from api.settings.report import setting_rows
 from core.access import Asker, CredentialsInvalid
 from tests.access.minting import Authority, Signer, jwk_set, mint, pem, x5c
 from tests.servers.issuer import Issuer, running_issuer

@@ -12,8 +12,8 @@ from anyio import create_task_group
 
 from api.app import Application, create_app
 from api.settings import Settings
-from api.settings_access import AccessSettings
-from api.settings_tokens import OwnTokenSettings
+from api.settings.access import AccessSettings
+from api.settings.own_tokens import OwnTokenSettings
 from core.access.state import AccessState
 from core.access.tokens.server import create_token_server
 from core.drivers import StorageDriver, create_driver

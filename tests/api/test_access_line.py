@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.access_line import fields_of, json_line
-from api.exchange import Exchange, Message, RequestIds, Scope
+from api.serving.access_line import fields_of, json_line
+from api.serving.exchange import Exchange, Message, RequestIds, Scope
 
 __all__: list[str] = []
 

@@ -58,7 +58,6 @@ def fuzzed(api_service: Service) -> Wire:
     return wire
 
 
-@pytest.mark.timeout(60)
 @settings(
     max_examples=1500,
     deadline=None,

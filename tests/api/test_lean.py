@@ -10,13 +10,13 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from api.access_log import AccessLogMiddleware
 from api.app import create_app
 from api.errors import ErrorBoundary
-from api.lean import LeanRoute, LeanRouter
 from api.routes import protocol_routes
+from api.serving.access_log import AccessLogMiddleware
+from api.serving.lean import LeanRoute, LeanRouter
 from api.settings import Settings
-from api.settings_groups import LogSettings
+from api.settings.groups import LogSettings
 from core.drivers import MemoryDriver
 from core.manifest import OCI_MANIFEST
 from core.storage import RepositoryName, paths

@@ -140,7 +140,6 @@ def test_a_key_file_that_is_none_keeps_the_registry_from_starting(
     assert "Traceback" not in log
 
 
-@pytest.mark.timeout(60)
 def test_all_workers_sign_alike_with_a_key_that_one_of_them_makes(tmp_path: Path) -> None:
     with running_registry(
         tmp_path, MOORAGE_MANIFESTS__SCHEMA1="accept", MOORAGE_SERVER__WORKERS="3"

@@ -19,8 +19,6 @@ from tests.service.running import REPOSITORY
 
 __all__: list[str] = []
 
-pytestmark = pytest.mark.timeout(60)
-
 _TINY = [
     *("--quick", "--seconds", "0.05", "--slices", "1"),
     *("--large-mib", "2", "--huge-mib", "2", "--images", "8"),

@@ -10,7 +10,7 @@ from tests.live import Service
 
 __all__: list[str] = []
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.clients
 
 _needs_skopeo = pytest.mark.needs("skopeo", "umoci", "/etc/containers/policy.json")
 

@@ -19,7 +19,6 @@ __all__: list[str] = []
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.needs("docker-registry", "skopeo", "umoci", "/etc/containers/policy.json"),
-    pytest.mark.timeout(60),
 ]
 
 _ORDERS = pytest.mark.parametrize(("giver", "taker"), [("ours", "theirs"), ("theirs", "ours")])

@@ -15,7 +15,6 @@ __all__: list[str] = []
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.needs("docker-registry"),
-    pytest.mark.timeout(60),
 ]
 
 _NOTHING = "0 blobs and 0 manifests eligible for deletion"

@@ -17,7 +17,6 @@ __all__: list[str] = []
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.needs("docker-registry"),
-    pytest.mark.timeout(60),
 ]
 
 ARCHIVE = entry(b"a.txt", b"hello\n") + END

@@ -18,7 +18,6 @@ __all__: list[str] = []
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.needs("docker-registry"),
-    pytest.mark.timeout(60),
 ]
 
 _OCTETS = {"Content-Type": "application/octet-stream"}

@@ -15,7 +15,7 @@ from tests.live import Service
 
 __all__: list[str] = []
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.clients
 
 _EMPTY = "application/vnd.oci.empty.v1+json"
 _SBOM = "application/vnd.example.sbom.v1+json"

@@ -16,7 +16,6 @@ __all__: list[str] = []
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.needs("skopeo", "umoci", "/etc/containers/policy.json"),
-    pytest.mark.timeout(60),
 ]
 
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -72,7 +72,6 @@ def docs(browser: Browser, service: Service) -> Iterator[_Watched]:
 
 @pytest.mark.clients
 @pytest.mark.needs("chromium")
-@pytest.mark.timeout(60)
 def test_the_page_shows_every_operation_and_asks_nobody_else(
     docs: _Watched, service: Service
 ) -> None:
@@ -86,7 +85,6 @@ def test_the_page_shows_every_operation_and_asks_nobody_else(
 
 @pytest.mark.clients
 @pytest.mark.needs("chromium")
-@pytest.mark.timeout(60)
 def test_try_it_out_lists_the_tags_that_were_pushed(docs: _Watched, service: Service) -> None:
     """The name has a slash, which the page sends as `%2F`."""
     _push_tags(service, "1.0", "latest")
@@ -104,7 +102,6 @@ def test_try_it_out_lists_the_tags_that_were_pushed(docs: _Watched, service: Ser
 
 @pytest.mark.clients
 @pytest.mark.needs("chromium")
-@pytest.mark.timeout(60)
 def test_the_page_logs_in(browser: Browser, tmp_path: Path) -> None:
     settings = '[access]\ncontroller = "moorage"\nhtpasswd.file = "{folder}/users"\n'
     with running_guarded(tmp_path, settings, "ann") as guarded, browser.new_page() as page:

@@ -26,7 +26,7 @@ from tests.live import Service, running_registry
 
 __all__: list[str] = []
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.clients
 
 _PACKAGE = "moorage_client"
 _GUIDE = Path(__file__).parents[2] / "docs" / "contract.md"

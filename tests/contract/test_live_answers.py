@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from core.manifest import OCI_INDEX, OCI_MANIFEST
 from tests.contract.asking import (
@@ -75,7 +74,6 @@ def _touring(folder: Path, name: str, **settings: str) -> Iterator[_Tour]:
         yield _Tour(service, folder / name, client)
 
 
-@pytest.mark.timeout(60)
 def test_every_answer_of_a_tour_is_as_declared_and_every_declared_one_is_on_it(
     tmp_path: Path,
 ) -> None:

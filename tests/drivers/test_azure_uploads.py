@@ -119,7 +119,6 @@ async def test_an_appender_whose_lease_was_taken_deletes_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 async def test_a_lease_ends_with_its_process_and_not_before(
     driver: StorageDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

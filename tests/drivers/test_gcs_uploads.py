@@ -65,7 +65,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "count",
-    [1, 31, 32, 33, 64, 65, pytest.param(1025, marks=[pytest.mark.slow, pytest.mark.timeout(60)])],
+    [1, 31, 32, 33, 64, 65, pytest.param(1025, marks=pytest.mark.slow)],
 )
 async def test_any_number_of_parts_becomes_one_object(gcs: GCSBackdoor, count: int) -> None:
     driver = gcs.driver(part_bytes=1000, part_concurrency=16)

@@ -17,8 +17,6 @@ from tests.service.running import read_answer
 __all__: list[str] = []
 
 # Several processes are started, one after the other.
-pytestmark = pytest.mark.timeout(60)
-
 CONTENT = os.urandom(3 * 1024 * 1024)
 
 

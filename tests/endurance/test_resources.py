@@ -184,7 +184,6 @@ fill_the_disk(Path(sys.argv[1]))
 
 
 @pytest.mark.needs("root")
-@pytest.mark.timeout(60)
 def test_a_full_disk_is_told_and_harms_nothing(tmp_path: Path) -> None:
     """The disk is one of memory, seen by nobody but the processes of this test."""
     (tmp_path / "disk").mkdir()

@@ -105,7 +105,6 @@ def test_a_redis_that_is_not_there_keeps_nobody_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("redis-server")
-@pytest.mark.timeout(60)
 def test_nodes_that_share_a_redis_let_in_no_more_together_than_one_does(tmp_path: Path) -> None:
     with running_redis(tmp_path) as redis, ExitStack() as stack:
         nodes = [

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from api.limits.logins import Delays, MemoryLoginThrottle
 from api.limits.redis_calls import RedisCalls
 from api.limits.redis_logins import RedisLoginThrottle
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 from core.access.passwords.throttle import LoginThrottle
 from core.errors import TooManyRequests
 from core.storage.circuit import Circuit

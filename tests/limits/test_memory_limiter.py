@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from api.limits.limiter import Rates
 from api.limits.memory import MemoryLimiter
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 from core.errors import TooManyRequests
 from tests.limits.conftest import Clock
 
@@ -121,7 +121,6 @@ async def test_who_waits_as_long_as_told_is_let_in_and_who_waits_less_is_not(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 async def test_a_million_subjects_take_no_more_memory_than_those_that_are_remembered(
     clock: Clock,
 ) -> None:

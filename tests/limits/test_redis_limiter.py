@@ -14,7 +14,7 @@ from api.limits import redis_limiter
 from api.limits.limiter import Rates
 from api.limits.redis_calls import RedisCalls
 from api.limits.redis_limiter import RedisLimiter
-from api.settings_limits import LimitsSettings
+from api.settings.limits import LimitsSettings
 from core.errors import TooManyRequests
 from core.storage.circuit import Circuit
 from tests.servers.redis import RedisServer

@@ -17,7 +17,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from api.app import create_app
-from api.protocol import GuardedConfig, GuardedProtocol
+from api.serving.protocol import GuardedConfig, GuardedProtocol
 from api.settings import Settings
 from core.access.passwords.editing import set_password
 from core.drivers import create_driver

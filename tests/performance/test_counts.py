@@ -25,7 +25,7 @@ from tests.live import Service, running_registry
 
 __all__: list[str] = []
 
-pytestmark = [pytest.mark.needs("strace"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.needs("strace")
 
 _CALL = re.compile(r"(fsync|fdatasync|write|io_submit)\((\d+<[^>]*(?:>\))?)?")
 

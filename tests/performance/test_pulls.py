@@ -79,7 +79,6 @@ async def test_a_pull_asks_no_more_of_the_driver_than_it_must(title: str) -> Non
 
 
 @pytest.mark.needs("strace")
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("title", PULLS)
 def test_a_pull_asks_no_more_of_the_system_than_it_must(
     title: str, service: Service, tmp_path: Path

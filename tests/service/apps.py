@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from api.access_log import AccessLogMiddleware
+from api.serving.access_log import AccessLogMiddleware
 from api.settings import Settings
 
 __all__ = ["PIECE", "create_app", "create_broken_app", "create_refusing_app"]

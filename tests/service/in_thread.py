@@ -10,8 +10,8 @@ from typing import Any
 import uvloop
 from uvicorn.server import ServerState
 
-from api.protocol import GuardedConfig, GuardedProtocol
-from api.settings_groups import ServerSettings
+from api.serving.protocol import GuardedConfig, GuardedProtocol
+from api.settings.groups import ServerSettings
 
 __all__ = ["LOOPS", "App", "Message", "Receive", "Scope", "Send", "serving_in_thread"]
 

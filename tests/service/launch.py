@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from api.logging import configure_logging
-from api.server import listen, run_server
+from api.serving.server import listen, run_server
 from api.settings import SettingsError, load_settings
 
 __all__: list[str] = []

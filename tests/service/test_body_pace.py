@@ -8,13 +8,13 @@ import pytest
 from anyio import sleep_forever
 from starlette.requests import Request
 
-from api import body_pace
-from api.body_limits import BodyLimits
-from api.body_pace import BodyPace
 from api.errors import BodyOverdue, BodyTooSlow
-from api.request_body import EXTENSION
-from api.settings_groups import UploadsSettings
-from api.streaming import IncomingBlocks, IncomingBody, receive_body
+from api.serving import body_pace
+from api.serving.body_limits import BodyLimits
+from api.serving.body_pace import BodyPace
+from api.serving.request_body import EXTENSION
+from api.serving.streaming import IncomingBlocks, IncomingBody, receive_body
+from api.settings.groups import UploadsSettings
 from tests.service.in_thread import LOOPS, Message, Receive, Scope, Send, serving_in_thread
 from tests.service.running import read_answer
 
@@ -58,7 +58,7 @@ async def test_time_that_is_up_is_never_told_as_silence(monkeypatch: pytest.Monk
     pace = BodyPace(max_seconds=0.05, min_bytes_per_second=0)
     body = receive_body(Request(scope, receive), 5, BodyLimits(pace=pace))
     # Timers go by another clock than this one, and may end a moment early.
-    monkeypatch.setattr("api.streaming.monotonic", lambda: 0.0)
+    monkeypatch.setattr("api.serving.streaming.monotonic", lambda: 0.0)
     with pytest.raises(BodyTooSlow):
         await anext(body)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.client_certificates import ClientIdentity, subject_of
+from api.serving.client_certificates import ClientIdentity, subject_of
 from tests.service.authority import Authority, Pair, tls_variables
 from tests.service.running import Service, read_answer, running_service_over_tls
 

@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import cast
 
-from api.clock import Clock
+from api.serving.clock import Clock
 
 __all__: list[str] = []
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from api.durations import parse_duration
 from api.settings import SettingsError, load_settings
+from api.settings.durations import parse_duration
 
 __all__: list[str] = []
 

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.forwarded import ForwardedMiddleware
-from api.settings_groups import ServerSettings
+from api.serving.forwarded import ForwardedMiddleware
+from api.settings.groups import ServerSettings
 from tests.live import Service, running_registry
 
 __all__: list[str] = []

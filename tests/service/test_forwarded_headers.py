@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.forwarded_headers import (
+from api.serving.forwarded_headers import (
     Hop,
     Node,
     Origin,

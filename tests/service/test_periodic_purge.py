@@ -29,7 +29,6 @@ def purges_in(service: Service) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_workers_purge_together_once_in_each_interval(tmp_path: Path) -> None:
     old = plant(tmp_path / "data", "old")
     with running_registry(

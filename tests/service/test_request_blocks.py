@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.request_body import EXTENSION, SMALL_BYTES
+from api.serving.request_body import EXTENSION, SMALL_BYTES
 from tests.service.in_thread import LOOPS, Message, Receive, Scope, Send, serving_in_thread
 from tests.service.running import read_answer
 

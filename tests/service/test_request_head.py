@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api import request_head
-from api.request_head import split_target
+from api.serving import request_head
+from api.serving.request_head import split_target
 
 __all__: list[str] = []
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.settings import Settings, SettingsError, load_settings, load_settings_with_origins
-from api.settings_report import markdown_table, setting_rows
+from api.settings.report import markdown_table, setting_rows
 from tests.service.running import REPOSITORY
 
 __all__: list[str] = []

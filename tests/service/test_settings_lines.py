@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.settings_lines import find_line
+from api.settings.lines import find_line
 
 __all__: list[str] = []
 

@@ -175,7 +175,6 @@ def test_an_older_version_than_the_least_is_refused_and_hsts_can_be_left_out(
         assert service.stop() == 0
 
 
-@pytest.mark.timeout(60)
 def test_large_blobs_go_through_several_workers_whole_and_right(
     authority: Authority, pair: Pair, tmp_path: Path
 ) -> None:

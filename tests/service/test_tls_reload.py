@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from api.settings_tls import TlsSettings
-from api.tls import TlsError, make_context
+from api.serving.tls import TlsError, make_context
+from api.settings.tls import TlsSettings
 from tests.service.authority import Authority, Pair, tls_variables
 from tests.service.running import (
     Service,
@@ -67,7 +67,6 @@ def test_a_renewed_certificate_is_shown_to_new_connections_and_running_ones_go_o
         assert read_answer(early)[2] == b"hello"
 
 
-@pytest.mark.timeout(60)
 def test_several_workers_all_show_the_renewed_certificate(
     authority: Authority, pair: Pair, tmp_path: Path
 ) -> None:

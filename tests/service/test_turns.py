@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from api.cycle import ZERO_COPY
-from api.turns import Turns
-from api.zerocopy import FileSender
+from api.serving.cycle import ZERO_COPY
+from api.serving.turns import Turns
+from api.serving.zerocopy import FileSender
 from tests.service.in_thread import LOOPS, Receive, Scope, Send, serving_in_thread
 
 __all__: list[str] = []

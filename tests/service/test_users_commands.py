@@ -10,8 +10,6 @@ from tests.service.running import clean_environment
 
 __all__: list[str] = []
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def run(folder: Path, *arguments: str, entered: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(

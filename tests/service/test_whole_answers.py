@@ -1,11 +1,11 @@
-"""Answers that leave in one message, as `api/prepared.py` describes it."""
+"""Answers that leave in one message, as `api/serving/prepared.py` describes it."""
 
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from api.prepared import WHOLE, PreparedResponse, prepare_headers
+from api.serving.prepared import WHOLE, PreparedResponse, prepare_headers
 from tests.service.in_thread import LOOPS, Message, Receive, Scope, Send, serving_in_thread
 
 __all__: list[str] = []

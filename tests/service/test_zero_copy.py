@@ -13,8 +13,8 @@ import uvloop
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from api.cycle import ZERO_COPY, Cycle
-from api.zerocopy import FileEndedError, FileSender
+from api.serving.cycle import ZERO_COPY, Cycle
+from api.serving.zerocopy import FileEndedError, FileSender
 from tests.service.running import Service, read_answer, running_service
 
 __all__: list[str] = []

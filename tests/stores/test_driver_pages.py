@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings_storage import StorageSettings
+from api.settings.storage import StorageSettings
 from tests.service.running import REPOSITORY
 
 __all__: list[str] = []

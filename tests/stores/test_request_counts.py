@@ -31,8 +31,6 @@ from tests.stores.environment import azure_environment, gcs_environment, s3_envi
 
 __all__: list[str] = []
 
-pytestmark = pytest.mark.timeout(60)
-
 _TABLE = re.compile(r"(?<=<!-- requests -->\n).*?(?=<!-- end of requests -->)", re.DOTALL)
 
 

@@ -1,0 +1,1 @@
+"""What is between a socket and the application: processes, TLS, requests, bodies and answers."""
