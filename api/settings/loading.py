@@ -254,9 +254,10 @@ def _lay_over(
     for key, value in layer.items():
         here = (*path, key)
         if isinstance(value, Mapping):
-            if not isinstance(target.get(key), dict):
-                target[key] = {}
-            _lay_over(target[key], origins, value, origin, here)
+            below = target.setdefault(key, {})
+            # What is no table where there is to be one stays, to be told.
+            if isinstance(below, dict):
+                _lay_over(below, origins, value, origin, here)
         else:
             target[key] = value
             origins[here] = origin(here)

@@ -153,6 +153,14 @@ def test_a_wrong_file_is_refused_by_its_name(tmp_path: Path, text: str, said: st
     assert said in fault
 
 
+def test_what_is_no_table_is_told_also_where_a_variable_sets_a_key_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOORAGE_SERVER__PORT", "1")
+    file = _file(tmp_path / "m.toml", "server = 3\n")
+    assert _faults(file) == [f"{file}: server: expected a table, got 3"]
+
+
 def test_every_fault_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOORAGE_SERVER__PORT", "x")
     monkeypatch.setenv("MOORAGE_LOG__FORMAT", "y")
