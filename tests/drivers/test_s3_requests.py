@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from core.drivers import StorageDriver
+from core.drivers import CleanUp, Move, Put, StorageDriver
 from core.errors import PathNotFound, WriterBusy
 from tests.drivers.s3_backdoor import Backdoor, record_requests
 
@@ -35,6 +35,18 @@ async def test_what_is_no_file_costs_a_listing_of_one_key(
     with pytest.raises(PathNotFound):
         await s3_driver.stat("/c")
     assert requests == ["HeadObject", "ListObjectsV2"] * 2
+
+
+async def test_a_clean_up_begins_once_what_stands_before_it_is_done(
+    s3_driver: StorageDriver, requests: list[str]
+) -> None:
+    for path in ("/u/data", "/u/other"):
+        await s3_driver.put(path, b"moved")
+    requests.clear()
+    await s3_driver.apply([Move("/u/data", "/b"), CleanUp("/u"), Put("/c", b"")])
+    assert requests[:3] == ["HeadObject", "CopyObject", "DeleteObject"]
+    assert "DeleteObject" in requests[3:]
+    assert await s3_driver.get("/b") == b"moved"
 
 
 async def test_a_range_costs_one_request(s3_driver: StorageDriver, requests: list[str]) -> None:

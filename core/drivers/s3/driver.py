@@ -133,17 +133,18 @@ class S3Driver(StorageDriver):
         await self._delete(path, has_uploads=True)
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        clean_ups = [change for change in changes if isinstance(change, CleanUp)]
-        if not clean_ups:
+        places = (at for at, change in enumerate(changes) if isinstance(change, CleanUp))
+        first = next(places, None)
+        if first is None or _is_entangled(changes):
             await super().apply(changes)
             return
-        others = [change for change in changes if not isinstance(change, CleanUp)]
-        # What nobody needs is in nobody's way, and so is its end.
+        # What nobody needs is in nobody's way behind it, and so is its end.
         await checkpoint_if_cancelled()
         with CancelScope(shield=True):
+            await super().apply(changes[:first])
             await both(
-                lambda: super(S3Driver, self).apply(others),
-                lambda: super(S3Driver, self).apply(clean_ups),
+                lambda: super(S3Driver, self).apply(changes[first : first + 1]),
+                lambda: self.apply(changes[first + 1 :]),
             )
 
     async def _delete_leftovers(self, path: str) -> None:
@@ -194,3 +195,15 @@ class S3Driver(StorageDriver):
 
     async def aclose(self) -> None:
         await self._connection.aclose()
+
+
+def _is_entangled(changes: Sequence[Change]) -> bool:
+    """Say whether a change is about something in a directory that one before it cleans up."""
+    directories: list[str] = []
+    for change in changes:
+        paths = [getattr(change, name, "") for name in ("path", "source")]
+        if any(f"{path}/".startswith(directory) for path in paths for directory in directories):
+            return True
+        if isinstance(change, CleanUp):
+            directories.append(f"{change.path}/")
+    return False

@@ -51,6 +51,14 @@ class ChangesContract(StoreContract):
             await writer.cancel()
         assert await self.leftovers(driver) == {"/b/1/data", "/l/1/link", "/t/old"}
 
+    async def test_a_clean_up_takes_nothing_that_comes_behind_it(
+        self, driver: StorageDriver
+    ) -> None:
+        await driver.put("/u/old", b"old")
+        await driver.put("/v", b"moved")
+        await driver.apply([CleanUp("/u"), Put("/u/new", b"new"), Move("/v", "/u/moved")])
+        assert await self.leftovers(driver) == {"/u/new", "/u/moved"}
+
     async def test_contents_that_may_be_shared_are_files_of_their_own(
         self, driver: StorageDriver
     ) -> None:
