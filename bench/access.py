@@ -1,6 +1,6 @@
 """What access control costs: the same pull with a token, and from a registry that is open.
 
-    python -m bench.access [--seconds 2] [--slices 5]
+    python -m bench.access [--seconds 2] [--slices 12]
 
 Two registries serve one store, and take turns slice by slice. One asks for tokens, which it has
 given itself; the other asks for nothing.
@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.access")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="for the store")  # noqa: S108 - made there by tempfile
     parser.add_argument("--seconds", type=float, default=2, help="of a slice")
-    parser.add_argument("--slices", type=int, default=5, help="of each registry")
+    parser.add_argument("--slices", type=int, default=12, help="of each registry")
     return parser
 
 
