@@ -3,7 +3,7 @@
 from api.limits.create import create_limiter, create_login_throttle
 from api.limits.limiter import Limiter, Ticket
 from api.limits.middleware import LimitsMiddleware
-from api.limits.subjects import network_of, subject_of_client
+from api.limits.subjects import subject_of_client
 
 __all__ = [
     "Limiter",
@@ -11,6 +11,5 @@ __all__ = [
     "Ticket",
     "create_limiter",
     "create_login_throttle",
-    "network_of",
     "subject_of_client",
 ]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-from api.limits.subjects import network_of, short_key
 from api.settings.limits import LimitsSettings
+from core.access.networks import network_of
 from core.access.passwords.throttle import LoginThrottle
+from core.access.short_key import short_key
 from core.errors import TooManyRequests
 
 __all__ = ["Delays", "MemoryLoginThrottle", "too_early"]

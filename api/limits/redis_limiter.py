@@ -8,7 +8,7 @@ from anyio import CancelScope, sleep
 
 from api.limits.limiter import Limiter, Rates, Ticket
 from api.limits.redis_calls import RedisCalls
-from api.limits.subjects import short_key
+from core.access.short_key import short_key
 from core.errors import TooManyRequests
 
 __all__ = ["RedisLimiter"]

@@ -1,8 +1,9 @@
 """Which addresses are taken to be those of one client."""
 
 import functools
-import hashlib
 from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from core.access.short_key import short_key
 
 __all__ = ["network_of"]
 
@@ -10,7 +11,6 @@ _PREFIX_BITS = 64
 """What one customer of a provider has at the least, and may change addresses within at will."""
 
 _MAX_NAME_CHARACTERS = 64
-_KEY_BYTES = 16
 
 
 @functools.lru_cache(4096)
@@ -23,10 +23,7 @@ def network_of(address: str) -> str:
     try:
         parsed = ip_address(address)
     except ValueError:
-        if len(address) <= _MAX_NAME_CHARACTERS:
-            return address
-        encoded = address.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(encoded, digest_size=_KEY_BYTES).hexdigest()
+        return address if len(address) <= _MAX_NAME_CHARACTERS else short_key(address)
     if not isinstance(parsed, IPv6Address):
         return str(parsed)
     if parsed.ipv4_mapped is not None:

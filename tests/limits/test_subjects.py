@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.limits import network_of, subject_of_client
-from api.limits.subjects import short_key
+from api.limits import subject_of_client
+from core.access.networks import network_of
+from core.access.short_key import short_key
 
 __all__: list[str] = []
 
