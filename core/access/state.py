@@ -11,6 +11,7 @@ from anyio import Lock
 from core.access.paths import AccessPaths
 from core.drivers import StorageDriver
 from core.errors import AccessUnavailable, PathNotFound
+from core.storage.find_file import find_file
 from core.storage.holding import holding
 
 __all__ = ["SECRET_BYTES", "AccessState"]
@@ -61,9 +62,7 @@ class AccessState:
         Raises:
             DriverError: the store did not answer.
         """
-        with suppress(PathNotFound):
-            return await self.driver.get(path)
-        return None
+        return await find_file(self.driver, path)
 
     async def list_names(self, directory: str) -> list[str]:
         """Return the names of the files in a directory in byte order; none if it is not there.

@@ -4,15 +4,14 @@ It signs images of schema 1 that have no signature, when they are pulled: client
 want one, and none of them trusts one key more than another.
 """
 
-from contextlib import suppress
-
 import structlog
 from anyio import to_thread
 
 from core.drivers import StorageDriver
-from core.errors import DriverUnavailable, PathNotFound
+from core.errors import DriverUnavailable
 from core.manifest.schema1 import PrivateKey
 from core.storage import paths
+from core.storage.find_file import find_file
 from core.storage.holding import holding
 
 __all__ = ["SigningKey", "copy_signing_key"]
@@ -43,7 +42,7 @@ class SigningKey:
         return self._key
 
     async def _find(self) -> PrivateKey | None:
-        content = await _read(self._driver)
+        content = await find_file(self._driver, paths.SCHEMA1_KEY)
         if content is None:
             return None
         try:
@@ -75,15 +74,9 @@ async def copy_signing_key(
     Raises:
         DriverError: a store did not answer.
     """
-    wanted, found = [await _read(driver) for driver in (source, destination)]
-    if wanted is None or wanted == found:
+    wanted = await find_file(source, paths.SCHEMA1_KEY)
+    if wanted is None or wanted == await find_file(destination, paths.SCHEMA1_KEY):
         return False
     if not dry_run:
         await destination.put(paths.SCHEMA1_KEY, wanted)
     return True
-
-
-async def _read(driver: StorageDriver) -> bytes | None:
-    with suppress(PathNotFound):
-        return await driver.get(paths.SCHEMA1_KEY)
-    return None

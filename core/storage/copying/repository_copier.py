@@ -27,6 +27,7 @@ from core.storage.copying.store_contents import (
     walk_digest_directories,
     walk_files,
 )
+from core.storage.find_file import find_file
 from core.storage.links import may_hold, parse_link
 
 __all__ = ["RepositoryCopier"]
@@ -118,7 +119,7 @@ class RepositoryCopier:
         async def read(name: str) -> None:
             directory = f"{root}/{name}"
             path = f"{directory}/current/{LINK}"
-            content = await self._reading.attempt(path, lambda: _find(self._source, path))
+            content = await self._reading.attempt(path, lambda: find_file(self._source, path))
             # A directory without a link is what a crash has left of a tag.
             if content is not None:
                 found.append(_Tag(directory, content))
@@ -203,7 +204,7 @@ class RepositoryCopier:
             return await self._copying.attempt(path, copy) or False
 
     async def _copy_link(self, path: str, linked: Digest | None, if_gone: _Stale | None) -> bool:
-        content = await _find(self._source, path)
+        content = await find_file(self._source, path)
         if content is None:
             return False
         try:
@@ -242,16 +243,9 @@ class RepositoryCopier:
 
     async def _store(self, path: str, content: bytes | str) -> None:
         wanted = content.encode("ascii") if isinstance(content, str) else content
-        if await _find(self._destination, path) == wanted:
+        if await find_file(self._destination, path) == wanted:
             self._tally.present_files += 1
             return
         if not self._dry_run:
             await self._destination.put(path, wanted)
         self._tally.copied_files += 1
-
-
-async def _find(driver: StorageDriver, path: str) -> bytes | None:
-    try:
-        return await driver.get(path)
-    except PathNotFound:
-        return None
